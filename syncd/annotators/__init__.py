@@ -1,0 +1,1 @@
+"""Annotation tools, one module or folder each, over the `Annotator` port."""

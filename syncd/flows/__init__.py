@@ -1,0 +1,1 @@
+"""Verbs: what is done about a claimed subject. Imports the domain and the ports only."""

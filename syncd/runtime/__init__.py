@@ -1,0 +1,1 @@
+"""When things happen: workers, supervision, telemetry. Knows no technology and no flow by name."""

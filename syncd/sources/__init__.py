@@ -1,0 +1,1 @@
+"""Where object events come from, over the `EventSource` port."""

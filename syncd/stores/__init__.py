@@ -1,0 +1,1 @@
+"""Object data of one bucket, read only, over the `ObjectStore` port."""
