@@ -5,7 +5,7 @@ All methods are async and batch first. Unless a method says otherwise it raises 
 side is down, slow or busy, and `Rejected` when the request can never succeed.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +24,7 @@ from syncd.domain.model import (
     Row,
     Settlement,
     StagedChange,
+    Subject,
     TaskContent,
     TaskState,
     VersionInfo,
@@ -283,6 +284,10 @@ class SnapshotStore(Protocol):
 # ---------------------------------------------------------------- the state store, in four roles
 
 
+Lane = tuple[Kind, str]
+"""All subjects of one kind in one dataset: what one flow takes at a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """How much of one kind in one dataset waits. `oldest`: when the longest waiting subject was first marked."""
@@ -306,9 +311,10 @@ class Subjects(Protocol):
         """
         ...
 
-    async def claim(self, kinds: Sequence[Kind], *, limit: int, lease: float) -> list[Claim]:
-        """Take up to `limit` due subjects of one kind and one dataset (those of the longest waiting) for `lease` s.
+    async def claim(self, *, limit: int, lease: float, avoid: Collection[Lane] = ()) -> list[Claim]:
+        """Take up to `limit` due subjects of one lane (that of the longest waiting) for `lease` s.
 
+        Lanes in `avoid` are passed over: this process is busy with them already.
         A subject is held by at most one claim; after its lease it may be claimed again, under another token.
         """
         ...
@@ -355,6 +361,10 @@ class Records(Protocol):
 
     async def by_task(self, dataset: str, task_ids: Sequence[str]) -> dict[str, Record]:
         """The records behind task ids; unknown ones are left out."""
+        ...
+
+    async def task_keys(self, dataset: str, keys: Sequence[str]) -> set[str]:
+        """Which of these task keys have a record."""
         ...
 
     def walk(self, dataset: str, bucket: str, *, after: str = "") -> AsyncIterator[Sequence[Record]]:

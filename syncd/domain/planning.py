@@ -1,6 +1,6 @@
 """Decisions as pure functions: which of two observations is newer, and what to do about an object.
 
-`flows/ingest` applies what is planned here; `flows/reconcile` asks `differs` before it marks.
+`flows/ingest` applies what is planned here; `flows/reconcile` marks only what has a plan.
 """
 
 from collections.abc import Sequence
@@ -64,17 +64,18 @@ def plan(dataset: str, ref: ObjectRef, seen: Observation, records: Sequence[Reco
     if seen.gone:
         return _plan_gone(active, policy)
     same = {r.state: r for r in records if r.version == seen.version}
+    replaces = policy.on_change is OnChange.REPLACE
+    stale = tuple(r for r in active if r.version != seen.version) if replaces else ()
     if TaskState.ACTIVE in same:
-        return Plan(reason="has its task")
+        return Plan(retire=stale, reason="has its task")
     if TaskState.DISCARDED in same:
         return Plan(reason="its task was deleted in the annotator")
-    replaced = active if policy.on_change is OnChange.REPLACE else ()
     if TaskState.RETIRED in same:  # the object came back, and a person's work on exactly this version is still there
-        return Plan(restore=(same[TaskState.RETIRED],), retire=replaced, reason="object is back")
+        return Plan(restore=(same[TaskState.RETIRED],), retire=stale, reason="object is back")
     if active and policy.on_change is OnChange.IGNORE:
         return Plan(reason="change ignored by policy")
-    reason = "changed object" if active else "new object"
-    return Plan(place=_placement(dataset, ref, seen, records), retire=replaced, reason=reason)
+    reason = "object changed" if active else "new object"
+    return Plan(place=_placement(dataset, ref, seen, records), retire=stale, reason=reason)
 
 
 def _plan_gone(active: tuple[Record, ...], policy: Policy) -> Plan:
@@ -89,9 +90,3 @@ def _placement(dataset: str, ref: ObjectRef, seen: Observation, records: Sequenc
     serial = max((r.serial for r in records), default=-1) + 1
     key = task_key(dataset, ref, seen.version, serial)
     return Placement(ref, key, seen.etag, seen.version_id, seen.size, serial)
-
-
-def differs(dataset: str, ref: ObjectRef, seen: Observation, records: Sequence[Record], policy: Policy) -> bool:
-    """Whether a listing entry (or an absence) calls for a mark at all."""
-    planned = plan(dataset, ref, seen, records, policy)
-    return bool(planned.place or planned.retire or planned.restore)

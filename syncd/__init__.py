@@ -1,0 +1,25 @@
+"""syncd: new objects become tasks, annotations become versioned snapshots that training opens with one line.
+
+    from syncd import open_snapshot
+
+    fruits = open_snapshot("s3://bucket/snapshots/fruits@v3")
+    for row in fruits:
+        row["object_uri"], row["result"]
+
+This is the training side. Importing it loads nothing; opening a snapshot loads Lance and nothing of the daemon.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from syncd.snapshots.reader import Snapshot, open_snapshot
+
+__all__ = ["Snapshot", "open_snapshot"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from syncd.snapshots import reader  # noqa: PLC0415 - the daemon and --help do not pay for Lance
+
+    return getattr(reader, name)

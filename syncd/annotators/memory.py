@@ -1,0 +1,245 @@
+"""An annotator in memory: the reference of the port, for tests and dry runs.
+
+`MemoryAnnotator` is the annotator; each `MemoryDataset` also has the hooks of a person at work (`submit`, `skip`,
+`draft`, `update_annotation`, `delete_annotation`, `delete_task`). Ids are numbers as text, never used twice.
+Nothing survives the process; times of change come from the clock passed in.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+
+from syncd.domain.errors import ConfigError, Problem, Rejected
+from syncd.domain.label_configs import parse_label_config
+from syncd.domain.model import (
+    Annotation,
+    DatasetStats,
+    JsonObject,
+    NewTask,
+    ObjectRef,
+    RowStatus,
+    TaskContent,
+    TaskState,
+)
+from syncd.ports import AnnotatorInfo, Changed, Clock, DatasetSpec, TaskHeader, WebhookStatus
+
+URL = "memory:"
+PAGE_SIZE = 100
+
+
+@dataclass(slots=True)
+class _Task:
+    """One task as kept here; `changed` counts up over all changes of the annotator."""
+
+    id: int
+    marker: str
+    new: NewTask
+    changed: int
+    retired: str | None = None
+    annotations: dict[str, Annotation] = field(default_factory=dict)
+
+    @property
+    def content(self) -> TaskContent:
+        return TaskContent(str(self.id), self.new.task_key, dict(self.new.data), tuple(self.annotations.values()))
+
+
+class MemoryAnnotator:
+    """Implements `syncd.ports.Annotator`. `clock` dates the annotations."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.ids = count(1)
+        self.changes = count(1)
+        self._datasets: dict[str, MemoryDataset] = {}
+
+    async def ping(self) -> AnnotatorInfo:
+        """It is always there."""
+        return AnnotatorInfo(URL, "1", "memory")
+
+    async def ensure_dataset(self, spec: DatasetSpec) -> "MemoryDataset":
+        """As the port says."""
+        variables = parse_label_config(spec.label_config).variables
+        if len(variables) != 1:
+            raise _config("label_config", f"the variables {', '.join(variables)}", "exactly one variable")
+        dataset = self._datasets.get(spec.title) or MemoryDataset(self, spec)
+        dataset.compare(spec)
+        self._datasets[spec.title] = dataset
+        return dataset
+
+    async def find_dataset(self, title: str) -> "MemoryDataset | None":
+        """As the port says."""
+        return self._datasets.get(title)
+
+    def forget(self, title: str) -> None:
+        """Drop a dataset, if it is there."""
+        self._datasets.pop(title, None)
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+
+class MemoryDataset:
+    """Implements `syncd.ports.AnnotatorDataset`, and acts as a person where a test asks for it."""
+
+    def __init__(self, annotator: MemoryAnnotator, spec: DatasetSpec) -> None:
+        self.url = f"{URL}{spec.title}"
+        self.drift = ""
+        self.webhooks: dict[str, str] = {}
+        """URL → secret."""
+        self.work: dict[str, _Task] = {}
+        self._title = spec.title
+        self._annotator = annotator
+        self._xml = spec.label_config
+
+    def compare(self, spec: DatasetSpec) -> None:
+        """Find drift, and do about it what the spec says."""
+        ours, theirs = parse_label_config(spec.label_config), parse_label_config(self._xml)
+        self.drift = "" if ours.hash == theirs.hash else "the label config there is another"
+        if self.drift and spec.on_drift == "refuse":
+            raise _config("label_config", self.drift, "the label config there, or another `on_drift`")
+        if spec.on_drift == "update":
+            self._xml, self.drift = spec.label_config, ""
+
+    @property
+    def inline_text(self) -> bool:
+        """As the port says."""
+        return parse_label_config(self._xml).inline_text
+
+    def task_data(self, ref: ObjectRef, text: str | None) -> JsonObject:
+        """As the port says: the text, or bucket URL and key."""
+        (variable,) = parse_label_config(self._xml).variables
+        return {variable: text if self.inline_text else f"{ref.bucket}/{ref.key}"}
+
+    async def import_tasks(self, marker: str, tasks: Sequence[NewTask]) -> list[str]:
+        """As the port says. Rejected names the tasks that lack the label config's variable."""
+        wanted = parse_label_config(self._xml).variables
+        problems = {
+            index: f"lacks {', '.join(missing)}"
+            for index, task in enumerate(tasks)
+            if (missing := [name for name in wanted if name not in task.data])
+        }
+        if problems:
+            raise Rejected("tasks that do not fit the label config", problems=problems)
+        made = [_Task(next(self._annotator.ids), marker, new, next(self._annotator.changes)) for new in tasks]
+        self.work |= {str(task.id): task for task in made}
+        return [str(task.id) for task in made]
+
+    async def find_by_marker(self, marker: str) -> dict[str, str]:
+        """As the port says."""
+        made = [task for task in self.work.values() if task.marker == marker]
+        return {task.new.task_key: str(task.id) for task in reversed(made)}
+
+    async def retire(self, task_ids: Sequence[str], reason: str) -> dict[str, TaskState]:
+        """As the port says."""
+        return {task_id: self._retire(task_id, reason) for task_id in task_ids}
+
+    def _retire(self, task_id: str, reason: str) -> TaskState:
+        task = self.work.get(task_id)
+        if task is None or not task.annotations:
+            self.delete_task(task_id)
+            return TaskState.REMOVED
+        task.retired = reason
+        return TaskState.RETIRED
+
+    async def restore(self, task_ids: Sequence[str]) -> None:
+        """As the port says."""
+        for task in self._present(task_ids):
+            task.retired = None
+
+    async def contents(self, task_ids: Sequence[str]) -> list[TaskContent]:
+        """As the port says."""
+        return [task.content for task in self._present(task_ids)]
+
+    async def changed(self, cursor: str | None) -> AsyncIterator[Changed]:
+        """As the port says; overlaps by one change."""
+        since = int(cursor or 0)
+        tasks = sorted((t for t in self.work.values() if t.changed >= since), key=lambda task: task.changed)
+        for page in _pages(tasks):
+            yield Changed(tuple(str(task.id) for task in page), str(page[-1].changed))
+
+    async def tasks(self) -> AsyncIterator[Sequence[TaskHeader]]:
+        """As the port says."""
+        for page in _pages(list(self.work.values())):
+            yield [TaskHeader(str(task.id), task.new.task_key) for task in page]
+
+    async def ensure_webhook(self, url: str, secret: str) -> WebhookStatus:
+        """Remembers it in `webhooks`; nothing is ever sent."""
+        self.webhooks[url] = secret
+        return WebhookStatus(True)
+
+    async def stats(self) -> DatasetStats:
+        """As the port says."""
+        counts = [[a.status for a in task.annotations.values()] for task in self.work.values()]
+        submitted = [statuses.count(RowStatus.SUBMITTED) for statuses in counts]
+        return DatasetStats(
+            tasks=len(self.work),
+            labelled=sum(map(bool, submitted)),
+            annotations=sum(submitted),
+            predictions=sum(len(task.new.predictions) for task in self.work.values()),
+            skipped=sum(statuses.count(RowStatus.SKIPPED) for statuses in counts),
+        )
+
+    async def delete(self) -> None:
+        """As the port says."""
+        self._annotator.forget(self._title)
+        self.work.clear()
+
+    # ------------------------------------------------------------ a person at work
+
+    def submit(self, task_id: str, result: list[JsonObject], *, annotator: str = "1") -> str:
+        """Submit an annotation; its id."""
+        return self._answer(task_id, RowStatus.SUBMITTED, result, annotator)
+
+    def skip(self, task_id: str, *, annotator: str = "1") -> str:
+        """Skip the task; the annotation id."""
+        return self._answer(task_id, RowStatus.SKIPPED, [], annotator)
+
+    def draft(self, task_id: str, result: list[JsonObject], *, annotator: str = "1") -> str:
+        """Leave unsubmitted work; its id. Not seen by `changed`, as in the tools."""
+        return self._answer(task_id, RowStatus.DRAFT, result, annotator)
+
+    def update_annotation(self, annotation_id: str, result: list[JsonObject]) -> None:
+        """Correct an annotation."""
+        task = self._holder(annotation_id)
+        annotation = task.annotations[annotation_id]
+        task.annotations[annotation_id] = replace(annotation, result=result, updated_at=self._now())
+        task.changed = next(self._annotator.changes)
+
+    def delete_annotation(self, annotation_id: str) -> None:
+        """Delete an annotation."""
+        task = self._holder(annotation_id)
+        del task.annotations[annotation_id]
+        task.changed = next(self._annotator.changes)
+
+    def delete_task(self, task_id: str) -> None:
+        """Delete a task with all answers, if it is there."""
+        self.work.pop(task_id, None)
+
+    def _answer(self, task_id: str, status: RowStatus, result: list[JsonObject], annotator: str) -> str:
+        task, number, now = self.work[task_id], next(self._annotator.ids), self._now()
+        id_ = f"draft-{number}" if status is RowStatus.DRAFT else str(number)
+        task.annotations[id_] = Annotation(
+            id_, task_id, status, result, annotator=annotator, created_at=now, updated_at=now
+        )
+        if status is not RowStatus.DRAFT:
+            task.changed = next(self._annotator.changes)
+        return id_
+
+    def _holder(self, annotation_id: str) -> _Task:
+        return next(task for task in self.work.values() if annotation_id in task.annotations)
+
+    def _present(self, task_ids: Sequence[str]) -> list[_Task]:
+        return [self.work[task_id] for task_id in dict.fromkeys(task_ids) if task_id in self.work]
+
+    def _now(self) -> str:
+        instant = datetime.fromtimestamp(self._annotator.clock.now(), UTC)
+        return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _pages(tasks: Sequence[_Task]) -> list[Sequence[_Task]]:
+    return [tasks[start : start + PAGE_SIZE] for start in range(0, len(tasks), PAGE_SIZE)]
+
+
+def _config(name: str, found: str, allowed: str) -> ConfigError:
+    return ConfigError([Problem(name, found, allowed)])

@@ -1,0 +1,35 @@
+"""The command line: one file per group of commands; this one puts them together."""
+
+import sys
+
+import typer
+
+from syncd.cli import dataset, dead_letter, demo, doctor, label_config, label_studio, reconcile, run, snapshot, status
+from syncd.cli.common import exit_with
+from syncd.domain.errors import SyncdError
+
+app = typer.Typer(
+    name="syncd",
+    help="Event-driven sync between buckets, annotation tools and training.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+app.command("status")(status.status)
+app.command("reconcile")(reconcile.reconcile)
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(snapshot.app, name="snapshot")
+app.add_typer(dead_letter.app, name="dead-letter")
+app.add_typer(label_config.app, name="label-config")
+app.add_typer(label_studio.app, name="label-studio")
+
+
+def main() -> None:
+    """The console script: expected errors are one clear line and an exit code, never a traceback."""
+    try:
+        app()
+    except SyncdError as error:
+        sys.exit(exit_with(error))

@@ -1,0 +1,123 @@
+"""What all commands share: options, output for people and for machines, and one clear line for every error."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from syncd.config import Config, find_config, load_config, warnings_of
+from syncd.domain.errors import ConfigError, Problem, SyncdError
+from syncd.runtime.telemetry import configure_logging
+from syncd.service.assembly import Assembly, assemble
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 78  # sysexits.h: EX_CONFIG; the systemd unit does not restart on it
+
+T = TypeVar("T")
+
+out = Console()
+err = Console(stderr=True)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file; else $SYNCD_CONFIG, ./syncd.toml, ~/.config, /etc."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def load(path: Path | None) -> Config:
+    """The configuration, with its warnings on standard error. Raises ConfigError."""
+    config = load_config(find_config(path))
+    for warning in warnings_of(config):
+        err.print(f"[yellow]warning:[/] {warning}", highlight=False)
+    return config
+
+
+def with_parts(config: Config, use: Callable[[Assembly], Awaitable[T]], *, exclusive: bool = False) -> T:
+    """Build the parts, use them, close them. Logs of less than a warning are left out: this is a command."""
+
+    async def job() -> T:
+        async with assemble(config, exclusive=exclusive) as parts:
+            return await use(parts)
+
+    configure_logging("warning", "console")
+    return run(job())
+
+
+def run(job: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end."""
+    return asyncio.run(job)
+
+
+def the_dataset(config: Config, name: str) -> str:
+    """`name` if it is configured. ConfigError says which there are."""
+    if name not in config.datasets:
+        known = ", ".join(sorted(config.datasets)) or "none"
+        raise ConfigError([Problem("dataset", name, f"one of the configured datasets: {known}")])
+    return name
+
+
+def show(rows: Sequence[dict[str, Any]], *, as_json: bool, title: str = "", empty: str = "nothing") -> None:
+    """A listing: one dict a row; a table for people, a JSON list for machines."""
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        out.print(empty)
+    else:
+        out.print(table(rows, title))
+
+
+def table(rows: Sequence[dict[str, Any]], title: str = "") -> Table:
+    """The rows under headings taken from their keys."""
+    made = Table(title=title or None, title_justify="left", header_style="bold")
+    for column, value in rows[0].items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        made.add_column(column.replace("_", " "), justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(_cell(value) for value in row.values()))
+    return made
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return "–"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value).replace("[", r"\[")
+
+
+def print_json(value: object) -> None:
+    """JSON on standard output, and nothing else there."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")
+
+
+def when(seconds: float | None) -> str | None:
+    """Unix seconds as local time for a table."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if seconds else None
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with elapsed time on a terminal, plain lines elsewhere; call what it yields with each step."""
+    if not err.is_terminal:
+        yield lambda step: err.print(f"{what}: {step}", highlight=False)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(what)
+        yield lambda step: bar.update(task, description=f"{what}: {step}")
+
+
+def exit_with(error: SyncdError) -> int:
+    """Print an expected error, each problem on a line of its own; returns the exit code."""
+    problems = error.problems if isinstance(error, ConfigError) else [error]
+    for problem in problems:
+        err.print(f"[bold red]error:[/] {str(problem).replace('[', chr(92) + '[')}", highlight=False, soft_wrap=True)
+    return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED

@@ -1,0 +1,127 @@
+"""`syncd demo`: the main job from end to end on this machine, with a real Label Studio and the real daemon.
+
+It tells what it does, step by step with times. A scripted annotator stands in for a person and says so.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.panel import Panel
+
+from syncd.cli.common import err, out, table
+from syncd.domain.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from syncd.cli.demo_site import DemoSite
+
+KeepOption = Annotated[bool, typer.Option("--keep", help="Leave it running, to label in the browser; Ctrl-C ends it.")]
+DataDirOption = Annotated[
+    Path | None, typer.Option(help="Where it lives; else $SYNCD_DATA_DIR, else your data folder.")
+]
+
+
+def demo(keep: KeepOption = False, data_dir: DataDirOption = None) -> None:
+    """Folder → Label Studio → versioned snapshot → training, for real, in a minute or two."""
+    story = Story()
+    with _site(data_dir) as site:
+        _bring_up(site, story)
+        _photographs_become_tasks(site, story)
+        _annotations_become_a_version(site, story)
+        _a_correction_becomes_the_next(site, story)
+        _training_reads_it(site, story)
+        out.print(table(story.rows, "What happened"))
+        if keep:
+            _wait_for_people(site)
+
+
+@contextmanager
+def _site(data_dir: Path | None) -> "Iterator[DemoSite]":
+    try:  # here, because the rest of the command line does without these extras
+        from syncd.cli.demo_site import DemoSite  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        extra = "the extra: pip install 'syncd[demo]'"
+        raise ConfigError([Problem("demo", f"no module {error.name}", extra)]) from None
+    with DemoSite(data_dir) as site:
+        yield site
+
+
+class Story:
+    """Tells each step while it happens, and keeps the times for the table at the end."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, object]] = []
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[list[str]]:
+        """One step; what is put into the list is its result."""
+        started, result = time.monotonic(), list[str]()
+        with err.status(f"{what} …") if err.is_terminal else _silent():
+            yield result
+        seconds = f"{time.monotonic() - started:.1f} s"
+        out.print(f"[green]✓[/] {what}: {' '.join(result)} [dim]({seconds})[/]", highlight=False)
+        self.rows.append({"step": what, "result": " ".join(result), "time": seconds})
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    yield
+
+
+def _bring_up(site: "DemoSite", story: Story) -> None:
+    with story.step("Label Studio") as result:
+        running = site.bring_up_label_studio(lambda line: None if err.is_terminal else err.print(line, highlight=False))
+        result.append(f"{running.url}, installed and started by syncd")
+    with story.step("syncd") as result:
+        site.start_daemon()
+        result.append(f"the daemon watches {site.photos}")
+
+
+def _photographs_become_tasks(site: "DemoSite", story: Story) -> None:
+    with story.step("photographs arrive") as result:
+        count = site.drop_photographs()
+        result.append(f"{count} real photographs dropped into the folder")
+    with story.step("tasks appear") as result:
+        result.append(f"{site.wait_for_tasks(count)} tasks in Label Studio, each once, pictures visible")
+
+
+def _annotations_become_a_version(site: "DemoSite", story: Story) -> None:
+    out.print("  A script now stands in for a person: it draws boxes and submits them through Label Studio's own API.")
+    with story.step("annotations") as result:
+        result.append(f"{site.annotate()} submitted, one of them with a slip: the rocket is called a cup")
+    with story.step("version v1") as result:
+        result.append(f"{site.wait_for_version(1).rows} rows")
+
+
+def _a_correction_becomes_the_next(site: "DemoSite", story: Story) -> None:
+    with story.step("a correction") as result:
+        result.append(site.correct())
+    with story.step("version v2") as result:
+        found = site.wait_for_version(2)
+        result.append(f"{found.rows} rows, {found.updated} corrected, {found.inserted} new; v1 stays as it was")
+
+
+def _training_reads_it(site: "DemoSite", story: Story) -> None:
+    out.print(Panel.fit(f"$ syncd snapshot diff photos v1 v2\n\n{site.diff_text()}", title="what changed"))
+    with story.step("training opens it") as result:
+        line, frame = site.read()
+        result.append(f"{len(frame)} rows with one line")
+    out.print(Panel.fit(f">>> {line}\n{frame}", title="in a training job"))
+
+
+def _wait_for_people(site: "DemoSite") -> None:
+    running = site.running
+    text = (
+        f"[bold]{site.dataset_url()}[/]\nlog in as  {running.username}\npassword   {running.password}\n\n"
+        f"Label a picture and submit it: a new version comes some seconds later.\n"
+        f"Drop a picture into {site.photos}: it becomes a task.\nCtrl-C ends the demo."
+    )
+    out.print(Panel.fit(text, title="your turn"), highlight=False)
+    try:
+        for found in site.versions():
+            out.print(f"[green]✓[/] {found.name}: {found.rows} rows", highlight=False)
+    except KeyboardInterrupt:
+        out.print("Stopping.")

@@ -1,0 +1,236 @@
+"""What the demo stands on: its own folder, Label Studio, configuration and daemon, under `<data dir>/demo`.
+
+Used by `syncd demo` only. Each run starts with an empty state; the installed Label Studio is kept.
+"""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import syncd
+from syncd.annotators.label_studio.local import LocalLabelStudio, Running, default_data_dir
+from syncd.annotators.label_studio.person import Person
+from syncd.domain.errors import Retryable
+from syncd.domain.model import JsonObject, VersionInfo
+
+T = TypeVar("T")
+TITLE = "syncd demo"
+Box = tuple[str, float, float, float, float]
+
+PHOTOGRAPHS: dict[str, list[Box]] = {
+    "astronaut.png": [("person", 4, 2, 68, 98), ("rocket", 68, 0, 22, 56)],
+    "chelsea.png": [("cat", 2, 0, 94, 98)],
+    "coffee.png": [("cup", 28, 4, 42, 54)],
+    "rocket.jpg": [("cup", 46, 30, 8, 66)],
+    "motorcycle_left.png": [("motorcycle", 12, 16, 80, 74)],
+    "motorcycle_right.png": [("motorcycle", 4, 16, 80, 74)],
+    "camera.png": [("person", 0, 12, 66, 88)],
+}
+"""Photographs that scikit-image ships, and the boxes (label; x, y, width, height in percent) the script draws."""
+
+CORRECTED: Box = ("rocket", 46, 30, 8, 66)
+AT_FIRST = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
+LATER = "camera.png"
+
+CONFIG = """\
+data_dir = "{home}"
+
+[receiver]
+port = {port}
+
+[sources.photos]
+type = "folder"
+path = "{photos}"
+
+[annotators.studio]
+type = "label-studio"
+url = "{url}"
+token = {{ file = "{token}" }}
+local_files_root = "{home}"
+
+[datasets.photos]
+annotator = "studio"
+title = "{title}"
+sources = ["photos"]
+task = "object-detection"
+labels = ["person", "cat", "cup", "rocket", "motorcycle"]
+
+[datasets.photos.snapshots]
+after_changes = {first}
+after_quiet = 2
+"""
+
+
+class DemoSite:
+    """The parts of one demo run, in the order in which they are used; leaving the context stops what it started."""
+
+    running: Running
+
+    def __init__(self, data_dir: Path | None) -> None:
+        self.home = (data_dir or default_data_dir()).absolute() / "demo"
+        self.photos = self.home / "photos"
+        self.config = self.home / "syncd.toml"
+        self._local = LocalLabelStudio(self.home / "label-studio")
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._annotations: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        for leftover in (self.photos, self.home / "snapshots"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in self.home.glob("state.db*"):
+            leftover.unlink()
+        self.photos.mkdir(parents=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._daemon:
+            self._daemon.send_signal(signal.SIGTERM)
+            self._daemon.wait(30)
+        self._local.down()
+
+    # ------------------------------------------------------------ servers
+
+    def bring_up_label_studio(self, on_progress: Callable[[str], None]) -> Running:
+        """Install it if need be, and start it."""
+        self.running = self._local.up(_free_port(), self.home, on_progress=on_progress)
+        with self._person() as person:
+            person.delete_project(TITLE)  # of an earlier run
+        return self.running
+
+    def start_daemon(self) -> None:
+        """Write the configuration and start `syncd run` on it; returns when it is ready."""
+        port = _free_port()
+        first = len(AT_FIRST)
+        fields = {"home": self.home, "photos": self.photos, "url": self.running.url, "title": TITLE, "first": first}
+        self.config.write_text(CONFIG.format(**fields, port=port, token=self.running.token_file), encoding="utf-8")
+        command = [sys.executable, "-m", "syncd", "run", "--config", str(self.config)]
+        with (self.home / "daemon.log").open("wb") as log:
+            self._daemon = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own command
+        self._until("the daemon", lambda: _answers(port))
+
+    # ------------------------------------------------------------ what happens
+
+    def drop_photographs(self) -> int:
+        """Copy the photographs into the folder, as a camera would; returns how many."""
+        for name in PHOTOGRAPHS:
+            shutil.copyfile(str(files("skimage.data") / name), self.photos / name)
+        return len(PHOTOGRAPHS)
+
+    def wait_for_tasks(self, count: int) -> int:
+        """Until so many tasks are in Label Studio; proves that one of the pictures is served."""
+
+        def complete() -> list[JsonObject]:
+            tasks = self._tasks()
+            return tasks if len(tasks) >= count else []
+
+        tasks = self._until(f"{count} tasks", complete)
+        with self._person() as person:
+            person.fetch(tasks[0]["data"]["image"]).raise_for_status()
+        return len(tasks)
+
+    def annotate(self) -> int:
+        """Submit boxes on the first photographs; returns how many were submitted."""
+        with self._person() as person:
+            for name in AT_FIRST:
+                task = self._task(name)
+                self._annotations[name] = person.submit(task["id"], _result(PHOTOGRAPHS[name]), lead_time=4.2)
+        return len(AT_FIRST)
+
+    def correct(self) -> str:
+        """Mend the slip and submit one more; says what was done."""
+        with self._person() as person:
+            person.correct(self._annotations["rocket.jpg"], _result([CORRECTED]))
+            person.submit(self._task(LATER)["id"], _result(PHOTOGRAPHS[LATER]), lead_time=3.0)
+        return f"the rocket is a rocket again, and {LATER} is labelled too"
+
+    def wait_for_version(self, number: int) -> VersionInfo:
+        """Until the version is there."""
+        return self._until(f"v{number}", lambda: self._version(number))
+
+    def versions(self) -> Iterator[VersionInfo]:
+        """Every version from the third on, as it comes; never ends by itself."""
+        number = 3
+        while True:
+            if found := self._version(number):
+                yield found
+                number += 1
+            time.sleep(0.5)
+
+    def diff_text(self) -> str:
+        """What `syncd snapshot diff` prints."""
+        command = [sys.executable, "-m", "syncd", "snapshot", "diff", "photos", "v1", "v2", "-c", str(self.config)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
+
+    def read(self) -> tuple[str, Any]:
+        """The one line of a training job, and what it gives."""
+        uri = f"file://{self.home}/snapshots/photos@v2"
+        frame = syncd.open_snapshot(uri).to_pandas(columns=["key", "labels", "annotator", "lead_time"])
+        return f'syncd.open_snapshot("{uri}").to_pandas()', frame
+
+    def dataset_url(self) -> str:
+        """Where people label."""
+        with self._person() as person:
+            project = person.project(TITLE)
+        return f"{self.running.url}/projects/{project['id']}/" if project else self.running.url
+
+    # ------------------------------------------------------------ small things
+
+    def _person(self) -> Person:
+        return Person(self.running.url, self.running.legacy_token)
+
+    def _tasks(self) -> list[JsonObject]:
+        with self._person() as person:
+            return person.tasks(TITLE)
+
+    def _task(self, name: str) -> JsonObject:
+        return next(task for task in self._tasks() if task["data"]["image"].endswith(f"/{name}"))
+
+    def _version(self, number: int) -> VersionInfo | None:
+        try:
+            return syncd.open_snapshot(f"file://{self.home}/snapshots/photos@v{number}").info
+        except syncd.SnapshotNotFoundError:
+            return None
+
+    def _until(self, what: str, check: Callable[[], T | None], timeout_s: float = 60) -> T:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            if answer := check():
+                return answer
+            if self._daemon is None or self._daemon.poll() is not None or time.monotonic() > deadline:
+                raise Retryable(f"{what} did not come; see {self.home / 'daemon.log'}")
+            time.sleep(0.2)
+
+
+def _result(boxes: list[Box]) -> list[JsonObject]:
+    """Boxes as Label Studio's browser would submit them."""
+    return [
+        {
+            "id": f"box{number}",
+            "type": "rectanglelabels",
+            "from_name": "label",
+            "to_name": "image",
+            "original_width": 512,
+            "original_height": 512,
+            "image_rotation": 0,
+            "value": {"x": x, "y": y, "width": w, "height": h, "rotation": 0, "rectanglelabels": [label]},
+        }
+        for number, (label, x, y, w, h) in enumerate(boxes)
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,69 @@
+"""`syncd label-config`: label configs for common labelling tasks, for the configuration or for Label Studio itself.
+
+Composed by `syncd.cli`, which turns a ConfigError into one line and an exit code. Data goes to standard output,
+everything else to standard error. Needs no configuration file and no network.
+"""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from syncd.cli.common import JsonOption, err, print_json
+from syncd.cli.common import show as show_rows
+from syncd.domain.label_configs import parse_label_config
+from syncd.domain.labels import TASKS, LabelTask, label_config
+
+app = typer.Typer(help="Label configs for common labelling tasks.", no_args_is_help=True)
+
+TaskArgument = Annotated[str, typer.Argument(help="A task, as `list` shows it.")]
+LabelOption = Annotated[list[str] | None, typer.Option("--label", "-l", help="A label; repeatable, order is kept.")]
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """Show the tasks there are label configs for."""
+    show_rows([_row(task, full=as_json) for task in TASKS.values()], as_json=as_json)
+
+
+@app.command()
+def show(task: TaskArgument, label: LabelOption = None, as_json: JsonOption = False) -> None:
+    """Print the label config of a task."""
+    xml = label_config(task, label or [])
+    if as_json:
+        print_json(_details(task, xml))
+    else:
+        sys.stdout.write(f"{xml}\n")
+    err.print(_sdk_verdict(xml), highlight=False, soft_wrap=True)
+
+
+def _row(task: LabelTask, *, full: bool) -> dict[str, Any]:
+    row = {
+        "task": task.name,
+        "description": task.description,
+        "media": list(task.media) if full else ", ".join(task.media),
+        "example_labels": list(task.example_labels) if full else ", ".join(task.example_labels),
+    }
+    return row | {"labels": task.labels, "note": task.note} if full else row
+
+
+def _details(task: str, xml: str) -> dict[str, Any]:
+    parsed = parse_label_config(xml)
+    return {
+        "task": task,
+        "label_config": xml,
+        "hash": parsed.hash,
+        "labels": parsed.labels,
+        "variables": parsed.variables,
+        "media_kind": parsed.media_kind,
+    }
+
+
+def _sdk_verdict(xml: str) -> str:
+    """What Label Studio's own code says, where it is installed; imported here because it is heavy."""
+    try:
+        from label_studio_sdk.label_interface import LabelInterface  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return "Not checked by Label Studio's SDK; to have that done: pip install 'syncd\\[label-studio]'"
+    LabelInterface(xml).validate()
+    return "Checked by Label Studio's SDK: valid."

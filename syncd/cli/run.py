@@ -1,0 +1,20 @@
+"""`syncd run`: the daemon in the foreground, as service managers want it."""
+
+from typing import Annotated
+
+import typer
+
+from syncd.cli.common import ConfigOption, load
+from syncd.cli.common import run as run_job
+from syncd.runtime.telemetry import configure_logging
+from syncd.service import daemon
+
+
+def run(
+    config: ConfigOption = None,
+    log_format: Annotated[str, typer.Option(help="console, json or auto; else what the configuration says.")] = "",
+) -> None:
+    """Run the daemon until it is told to stop (SIGTERM or Ctrl-C; twice to cut it short)."""
+    loaded = load(config)
+    configure_logging(loaded.log.level, log_format or loaded.log.format)
+    run_job(daemon.run(loaded))

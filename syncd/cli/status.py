@@ -1,0 +1,33 @@
+"""`syncd status`: what waits, what failed, and how far each dataset is, read from the state and the snapshots."""
+
+from typing import Any
+
+from syncd.cli.common import ConfigOption, JsonOption, load, show, when, with_parts
+from syncd.ports import Backlog
+from syncd.service.assembly import Assembly
+
+
+def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show every dataset: subjects waiting, dead letters, staged changes and the newest version."""
+    rows = with_parts(load(config), _rows)
+    show(rows, as_json=as_json, empty="No dataset is configured.")
+
+
+async def _rows(parts: Assembly) -> list[dict[str, Any]]:
+    backlog = await parts.state.backlog()
+    return [await _row(parts, name, [lane for lane in backlog if lane.dataset == name]) for name in parts.datasets]
+
+
+async def _row(parts: Assembly, name: str, lanes: list[Backlog]) -> dict[str, Any]:
+    versions = await parts.snapshots[name].versions(name)
+    newest = versions[-1] if versions else None
+    return {
+        "dataset": name,
+        "waiting": sum(lane.pending + lane.claimed for lane in lanes),
+        "waiting_since": when(min((lane.oldest for lane in lanes if lane.oldest), default=None)),
+        "dead_letters": sum(lane.dead for lane in lanes),
+        "staged_changes": await parts.state.staged_count(name),
+        "newest_version": newest.name if newest else None,
+        "rows": newest.rows if newest else 0,
+        "made": when(newest.created_at) if newest else None,
+    }

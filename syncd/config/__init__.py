@@ -1,0 +1,28 @@
+"""The configuration: one TOML file, overridden by the environment, checked as a whole before anything starts.
+
+`cli` loads it and shows its problems, `service` builds the daemon from it. Nothing here opens a connection; only
+the plug-in classes that the file names are imported.
+"""
+
+from syncd.config.checks import warnings_of
+from syncd.config.datasets import Dataset, Snapshots
+from syncd.config.loader import find_config, load_config
+from syncd.config.models import Config, Log, Receiver, Reconcile, Retry, Shutdown, State, Worker
+from syncd.config.plugins import Plugin
+
+__all__ = [
+    "Config",
+    "Dataset",
+    "Log",
+    "Plugin",
+    "Receiver",
+    "Reconcile",
+    "Retry",
+    "Shutdown",
+    "Snapshots",
+    "State",
+    "Worker",
+    "find_config",
+    "load_config",
+    "warnings_of",
+]

@@ -1,0 +1,127 @@
+"""What no single field can tell: names that must fit each other, and what is allowed but unwise.
+
+`cross_check` looks at the tables as they were written, so that its problems come together with those of the
+fields; `warnings_of` at a configuration that is valid.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import permutations
+from typing import Any
+
+from pydantic import BaseModel
+
+from syncd.config.datasets import Snapshots
+from syncd.config.models import Config
+from syncd.config.plugins import Plugin
+from syncd.config.problems import nearest
+from syncd.domain.errors import Problem
+from syncd.secrets import SecretRef
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
+READABLE_BY_ALL = 0o004
+
+Tables = dict[str, Mapping[str, Any]]
+
+
+def cross_check(data: Mapping[str, Any]) -> list[Problem]:
+    """Problems between tables. `data`: the whole file, with environment, titles and data directory filled in."""
+    groups = {kind: _tables(data, kind) for kind in ("sources", "annotators", "datasets")}
+    datasets = groups["datasets"]
+    return [
+        *_names(groups),
+        *_references(groups),
+        *_titles(datasets),
+        *_nested_snapshots(datasets, str(data.get("data_dir"))),
+    ]
+
+
+def warnings_of(config: Config) -> list[str]:
+    """What works but is probably not meant, one line each. Looks at the mode of secret files."""
+    return [*_unused(config), *_unreachable(config), *_open_secrets(config)]
+
+
+def _tables(data: Mapping[str, Any], kind: str) -> Tables:
+    group = data.get(kind)
+    return {name: table for name, table in group.items() if isinstance(table, dict)} if isinstance(group, dict) else {}
+
+
+def _names(groups: Mapping[str, Tables]) -> Iterator[Problem]:
+    allowed = "a name has 1 to 50 of a-z, 0-9, _ and -, and does not begin with _ or -"
+    for kind, tables in groups.items():
+        yield from (Problem(f"{kind}.{name}", "", allowed) for name in tables if not NAME.fullmatch(name))
+
+
+def _references(groups: Mapping[str, Tables]) -> Iterator[Problem]:
+    for name, table in groups["datasets"].items():
+        sources = table.get("sources")
+        yield from _reference(f"datasets.{name}.annotator", table.get("annotator"), groups["annotators"])
+        for source in sources if isinstance(sources, list) else ():
+            yield from _reference(f"datasets.{name}.sources", source, groups["sources"])
+
+
+def _reference(field: str, wanted: object, known: Tables) -> Iterator[Problem]:
+    if isinstance(wanted, str) and wanted not in known:
+        yield Problem(field, repr(wanted), f"is not configured; {nearest(wanted, sorted(known))}")
+
+
+def _titles(datasets: Tables) -> Iterator[Problem]:
+    users: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, table in datasets.items():
+        users[str(table.get("annotator")), str(table.get("title"))].append(name)
+    for (_, title), (first, *others) in users.items():
+        for name in others:
+            allowed = f"must differ from that of datasets.{first}: both would fill one dataset in the annotator"
+            yield Problem(f"datasets.{name}.title", repr(title), allowed)
+
+
+def _nested_snapshots(datasets: Tables, data_dir: str) -> Iterator[Problem]:
+    urls = {name: _snapshot_url(table).replace("{data_dir}", data_dir).rstrip("/") for name, table in datasets.items()}
+    places = {name: f"{url}/{name}" for name, url in urls.items()}
+    for (name, place), (other, outer) in permutations(places.items(), 2):
+        if place == outer or place.startswith(f"{outer}/"):
+            allowed = f"puts this table into that of datasets.{other}; choose another folder"
+            yield Problem(f"datasets.{name}.snapshots.url", "", allowed)
+
+
+def _snapshot_url(table: Mapping[str, Any]) -> str:
+    snapshots = table.get("snapshots")
+    default = Snapshots.model_fields["url"].default
+    return str(snapshots.get("url", default) if isinstance(snapshots, dict) else default)
+
+
+def _unused(config: Config) -> Iterator[str]:
+    if not config.datasets:
+        yield "datasets: none is configured, so nothing becomes a task"
+    used = {source for dataset in config.datasets.values() for source in dataset.sources}
+    yield from (f"sources.{name}: no dataset uses it" for name in config.sources if name not in used)
+    annotators = {dataset.annotator for dataset in config.datasets.values()}
+    yield from (f"annotators.{name}: no dataset uses it" for name in config.annotators if name not in annotators)
+
+
+def _unreachable(config: Config) -> Iterator[str]:
+    host = config.receiver.host
+    if host in WILDCARDS and host in config.receiver.public_url:
+        yield f"receiver.public_url: nobody can call {host}; set the address that annotators reach"
+
+
+def _open_secrets(config: Config) -> Iterator[str]:
+    for field, secret in _secrets(config, ""):
+        if secret.file and secret.file.exists() and secret.file.stat().st_mode & READABLE_BY_ALL:
+            yield f"{field}: every user of this machine can read {secret.file}; chmod 600 it"
+
+
+def _secrets(value: object, field: str) -> Iterator[tuple[str, SecretRef]]:
+    match value:
+        case SecretRef():
+            yield field, value
+        case BaseModel() | Mapping():
+            for name, inner in value if isinstance(value, BaseModel) else value.items():
+                yield from _secrets(inner, f"{field}.{name}".lstrip("."))
+        case Plugin():
+            yield from _secrets(value.options, field)
+        case list() | tuple():
+            for inner in value:
+                yield from _secrets(inner, field)

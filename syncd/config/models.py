@@ -1,0 +1,140 @@
+"""The tables of the configuration file and their defaults; `config/syncd.toml` shows them all.
+
+Read by `service` and `cli`, made by the loader. Times are seconds, sizes are bytes.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, InstanceOf, ValidationInfo, field_validator
+
+from syncd.config.base import Count, Seconds, SecondsOrZero, Section, with_data_dir
+from syncd.config.datasets import Dataset
+from syncd.config.plugins import Plugin
+
+
+class State(Section):
+    """Where syncd remembers what it did."""
+
+    url: str = Field(
+        "sqlite:///{data_dir}/state.db",
+        description="URL of the state store, sqlite:///PATH; {data_dir} stands for data_dir.",
+        validate_default=True,
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _supported(cls, url: str, info: ValidationInfo) -> str:
+        if not url.removeprefix("sqlite:///") or not url.startswith("sqlite:///"):
+            raise ValueError("must be sqlite:///PATH (an absolute path makes four slashes)")
+        return with_data_dir(url, info)
+
+
+class Log(Section):
+    """What the daemon writes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is shown.")
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="Lines for people or for machines; auto: console on a terminal, else json."
+    )
+
+
+class Receiver(Section):
+    """The HTTP server for webhooks, notifications, health and metrics."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(8400, ge=1, le=65535, description="TCP port to listen on, 1 to 65535.")
+    public_url: str = Field(
+        "http://{host}:{port}",
+        description="Where annotators reach this receiver, as http(s) URL; {host} and {port} stand for the two above.",
+        validate_default=True,
+    )
+    body_limit: int = Field(16 * 1024 * 1024, ge=1024, description="Largest accepted body, bytes (after decoding).")
+    header_timeout: Seconds = Field(10.0, description="Longest time a sender may take for the header, seconds.")
+    body_timeout: Seconds = Field(30.0, description="Longest time a sender may take for the body, seconds.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _with_address(cls, url: str, info: ValidationInfo) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("must be an http:// or https:// URL")
+        host = str(info.data.get("host", "{host}"))
+        address = f"[{host}]" if ":" in host else host
+        return url.replace("{host}", address).replace("{port}", str(info.data.get("port", "{port}"))).rstrip("/")
+
+
+class Worker(Section):
+    """How subjects are worked on."""
+
+    count: Count = Field(4, description="Workers at the same time.")
+    batch: Count = Field(500, description="Most subjects that one claim takes.")
+    linger: SecondsOrZero = Field(0.05, description="Time a batch may take to fill up, seconds.")
+    lease: float = Field(
+        60.0,
+        ge=1,
+        allow_inf_nan=False,
+        description="Time after which a silent worker's claims are taken over, seconds.",
+    )
+
+
+class Retry(Section):
+    """The long retry: subjects that failed, from seconds to days."""
+
+    first: Seconds = Field(1.0, description="Delay after the first failure, seconds; it doubles each time.")
+    longest: Seconds = Field(300.0, description="Longest delay between two tries, seconds.", validate_default=True)
+    give_up_after: Seconds = Field(
+        259200.0, description="Failing for so long makes a subject a dead letter, seconds (3 days)."
+    )
+
+    @field_validator("longest")
+    @classmethod
+    def _not_below_first(cls, longest: float, info: ValidationInfo) -> float:
+        if longest < info.data.get("first", 0.0):
+            raise ValueError("must not be shorter than retry.first")
+        return longest
+
+
+class Reconcile(Section):
+    """How what was missed is found."""
+
+    every: Seconds = Field(300.0, description="Time between two listings of the buckets, seconds.")
+    deletions_every: Seconds = Field(
+        3600.0, description="Time between two scans of the annotator's task ids for tasks deleted there, seconds."
+    )
+    poll_every: Seconds = Field(
+        10.0, description="Time between two looks for changes where the annotator may not call us, seconds."
+    )
+    settle_imports: SecondsOrZero = Field(
+        30.0, description="How long an import of unknown fate is looked up before it is sent again, seconds."
+    )
+    retire_limit: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of a bucket's tasks that one reconcile may retire, 0 to 1; above it nothing is retired.",
+    )
+
+
+class Shutdown(Section):
+    """How the daemon ends."""
+
+    grace: SecondsOrZero = Field(20.0, description="Time for running work to end after the first signal, seconds.")
+
+
+class Config(Section):
+    """The whole configuration. `load_config` makes it."""
+
+    data_dir: Path = Field(
+        Path("~/.local/share/syncd"),
+        description="Folder for everything syncd keeps; default: $XDG_DATA_HOME/syncd, else ~/.local/share/syncd.",
+    )
+    state: State = Field(State(), description="The state store.", validate_default=True)
+    log: Log = Field(Log(), description="Logs.")
+    receiver: Receiver = Field(Receiver(), description="The HTTP receiver.")
+    worker: Worker = Field(Worker(), description="The workers.")
+    retry: Retry = Field(Retry(), description="The long retry.")
+    reconcile: Reconcile = Field(Reconcile(), description="Reconciliation.")
+    shutdown: Shutdown = Field(Shutdown(), description="Shutdown.")
+    sources: dict[str, InstanceOf[Plugin]] = Field({}, description="Where objects and their events come from, by name.")
+    annotators: dict[str, InstanceOf[Plugin]] = Field({}, description="Annotation tools, by name.")
+    datasets: dict[str, Dataset] = Field({}, description="What becomes tasks, where, and how, by name.")

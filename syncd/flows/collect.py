@@ -1,0 +1,156 @@
+"""Annotations into staged rows: the flow for task subjects of one dataset.
+
+Called by a worker with a batch of claims. It reads the tasks back in one request, checks each annotation against
+the label config, stages what changed against what was staged last, and marks the dataset due after its snapshot
+policy. What the annotator holds now is the truth: an annotation that is gone there leaves the next version.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import orjson
+import structlog
+
+from syncd.domain.checks import check, labels_of
+from syncd.domain.model import (
+    Annotation,
+    Claim,
+    Kind,
+    Mark,
+    Outcome,
+    Record,
+    Row,
+    RowStatus,
+    Settlement,
+    StagedChange,
+    Subject,
+    TaskContent,
+    TaskState,
+    digest,
+)
+from syncd.flows.context import Dataset
+
+log = structlog.get_logger()
+
+
+async def collect(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
+    """Stage what changed on these tasks. Raises Retryable and ConfigError for the whole batch."""
+    ids = [claim.subject.id for claim in claims]
+    remote = await dataset.remote()
+    contents = {content.task_id: content for content in await remote.contents(ids)}
+    records = await dataset.state.by_task(dataset.name, ids)
+    known = await dataset.state.known(dataset.name, ids)
+    changes: list[StagedChange] = []
+    for task_id in ids:
+        rows = _rows(dataset, contents.get(task_id), records.get(task_id))
+        changes.extend(_changes(task_id, known.get(task_id, {}), rows))
+    await dataset.state.stage(dataset.name, changes)
+    await _discard(dataset, [r for t, r in records.items() if t not in contents])
+    await schedule_snapshot(dataset)
+    _log_staged(dataset, changes)
+    return [Settlement(claim, Outcome.DONE) for claim in claims]
+
+
+def _changes(task_id: str, known: dict[str, str], rows: Sequence[Row]) -> Iterator[StagedChange]:
+    """What differs between the rows a task has now and the digests of those staged last."""
+    for row in rows:
+        if known.get(row.annotation_id) != row.digest:
+            yield StagedChange(row.annotation_id, task_id, row)
+    for gone in known.keys() - {row.annotation_id for row in rows}:
+        yield StagedChange(gone, task_id, None)
+
+
+async def _discard(dataset: Dataset, absent: Sequence[Record]) -> None:
+    """Tasks of ours that a person deleted in the annotator: remember it, so that they are not made again."""
+    discarded = [dataclasses.replace(r, state=TaskState.DISCARDED) for r in absent if r.state in _PRESENT]
+    if discarded:
+        await dataset.state.record(discarded)
+        log.info("task.discarded", dataset=dataset.name, tasks=len(discarded))
+
+
+_PRESENT = (TaskState.ACTIVE, TaskState.RETIRED)
+
+
+# ---------------------------------------------------------------- when the next version is due
+
+
+async def schedule_snapshot(dataset: Dataset) -> None:
+    """Mark the dataset due after its snapshot policy; nothing to do while nothing is staged."""
+    waiting = await dataset.state.staged_count(dataset.name)
+    if not waiting:
+        return
+    now = dataset.clock.now()
+    first = await dataset.state.get(waiting_since(dataset.name)) or ""
+    if not first:
+        await dataset.state.put(waiting_since(dataset.name), first := repr(now))
+    policy = dataset.snapshots
+    latest = float(first) + policy.at_least_every - now
+    delay = 0.0 if waiting >= policy.after_changes else max(0.0, min(policy.after_quiet, latest))
+    subject = Subject(Kind.DATASET, dataset.name, dataset.name)
+    await dataset.state.mark([Mark(subject, delay=delay, postpone=True)])
+
+
+def waiting_since(dataset: str) -> str:
+    """The cursor that holds when the oldest change not yet in a version was staged; empty after a version."""
+    return f"staged-since:{dataset}"
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _rows(dataset: Dataset, content: TaskContent | None, record: Record | None) -> list[Row]:
+    if content is None:
+        return []
+    return [_row(dataset, content, annotation, record) for annotation in content.annotations]
+
+
+def _row(dataset: Dataset, content: TaskContent, annotation: Annotation, record: Record | None) -> Row:
+    """One annotation with its lineage; without a record (a task made by hand) the object columns are empty."""
+    invalid = None
+    if annotation.status is RowStatus.SUBMITTED:
+        invalid = check(annotation.result, dataset.config)
+    row = Row(
+        annotation_id=annotation.id,
+        task_id=content.task_id,
+        status=RowStatus.INVALID if invalid else annotation.status,
+        invalid_reason=invalid,
+        annotator=annotation.annotator,
+        ground_truth=annotation.ground_truth,
+        labels=labels_of(annotation.result),
+        result=_json(annotation.result),
+        data=_json({k: v for k, v in content.data.items() if not k.startswith("syncd_")}),
+        object_uri=f"{record.ref.bucket}/{record.ref.key}" if record else None,
+        bucket=record.ref.bucket if record else None,
+        key=record.ref.key if record else None,
+        etag=record.etag if record else None,
+        version_id=record.version_id if record else None,
+        retired=bool(record and record.state is not TaskState.ACTIVE),
+        label_config_hash=dataset.config.hash,
+        lead_time=annotation.lead_time,
+        created_at=annotation.created_at,
+        updated_at=annotation.updated_at,
+        prediction_id=annotation.prediction_id,
+        model_version=annotation.model_version,
+        prediction=_json(annotation.prediction) if annotation.prediction is not None else None,
+    )
+    return dataclasses.replace(row, digest=row_digest(row))
+
+
+def row_digest(row: Row) -> str:
+    """The sha256 of every field but the digest itself; `updated_at` is left out.
+
+    Label Studio moves it on updates that change nothing, and a row that says the same is the same row.
+    """
+    fields = dataclasses.asdict(row)
+    del fields["digest"], fields["updated_at"]
+    return digest(_json(fields))
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _log_staged(dataset: Dataset, changes: Sequence[StagedChange]) -> None:
+    if changes:
+        invalid = sum(1 for c in changes if c.row and c.row.status is RowStatus.INVALID)
+        log.info("annotation.staged", dataset=dataset.name, changes=len(changes), invalid=invalid)

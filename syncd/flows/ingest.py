@@ -1,0 +1,252 @@
+"""Objects into tasks: the flow for object subjects of one dataset.
+
+Called by a worker with a batch of claims; returns a settlement for each. It compares what was seen with what we
+did, plans purely, writes its intent, imports once, and records. A crash or a timeout between intent and record
+leaves the intent: the next pass looks its marker up and adopts what is there. The daemon runs this flow for one
+dataset one at a time, so an open intent found here is never one that is still under way in this process.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from syncd.domain.errors import Rejected, Retryable, SyncdError
+from syncd.domain.model import (
+    Claim,
+    Intent,
+    Kind,
+    Mark,
+    NewTask,
+    ObjectRef,
+    Observation,
+    Outcome,
+    Placement,
+    Record,
+    Settlement,
+    Subject,
+    TaskState,
+)
+from syncd.domain.planning import Plan, plan
+from syncd.flows.context import Dataset
+from syncd.ports import AnnotatorDataset
+
+log = structlog.get_logger()
+
+LOOK_AGAIN_S = 1.0
+
+
+@dataclass
+class _Pass:
+    """One run over one batch: what was planned, and what is settled already."""
+
+    dataset: Dataset
+    remote: AnnotatorDataset
+    settled: list[Settlement] = field(default_factory=list)
+    planned: list[tuple[Claim, Plan]] = field(default_factory=list)
+
+    def done(self, claim: Claim, reason: str) -> None:
+        self.settled.append(Settlement(claim, Outcome.DONE, reason))
+
+    def dead(self, claim: Claim, reason: str) -> None:
+        self.settled.append(Settlement(claim, Outcome.DEAD, reason))
+
+    def wait(self, claim: Claim, reason: str) -> None:
+        self.settled.append(Settlement(claim, Outcome.AGAIN, reason, delay=LOOK_AGAIN_S, failed=False))
+
+    def failed(self, claim: Claim, error: SyncdError) -> None:
+        """Only this one: dead when it can never succeed, else again after the worker's backoff."""
+        outcome = Outcome.DEAD if isinstance(error, Rejected) else Outcome.AGAIN
+        self.settled.append(Settlement(claim, outcome, str(error)))
+
+
+async def ingest(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
+    """Bring the tasks of these objects up to date. Raises Retryable and ConfigError for the whole batch."""
+    run = _Pass(dataset, await dataset.remote())
+    unknown = await _adopt(dataset, run.remote)
+    await _plan(run, claims, unknown)
+    await _place(run)
+    await _retire(run)
+    await _restore(run)
+    for claim, planned in run.planned:
+        run.done(claim, planned.reason)
+    return run.settled
+
+
+# ---------------------------------------------------------------- what an earlier pass left behind
+
+
+async def _adopt(dataset: Dataset, remote: AnnotatorDataset) -> set[ObjectRef]:
+    """Look up every open intent; returns the objects whose import may still be under way in the annotator."""
+    unknown: set[ObjectRef] = set()
+    for intent in await dataset.state.intents(dataset.name):
+        found = await remote.find_by_marker(intent.marker)
+        if found:
+            records = [_record(dataset, p, found[p.task_key]) for p in intent.placements if p.task_key in found]
+            await dataset.state.record(records, fulfils=intent.marker)
+            log.info("import.adopted", dataset=dataset.name, tasks=len(records))
+        elif dataset.clock.now() - intent.created_at < dataset.settle_imports:
+            unknown.update(p.ref for p in intent.placements)
+        else:
+            await dataset.state.abandon(intent.marker)
+            log.info("import.abandoned", dataset=dataset.name, tasks=len(intent.placements))
+    return unknown
+
+
+# ---------------------------------------------------------------- plan
+
+
+async def _plan(run: _Pass, claims: Sequence[Claim], unknown: set[ObjectRef]) -> None:
+    refs = [ObjectRef.from_id(claim.subject.id) for claim in claims]
+    records = await run.dataset.state.records(run.dataset.name, refs)
+    for claim, ref in zip(claims, refs, strict=True):
+        if ref in unknown:
+            run.wait(claim, "waiting for an import of unknown fate")
+            continue
+        try:
+            planned = await _plan_one(run, ref, claim.observation, records.get(ref, []))
+        except (Rejected, Retryable) as error:  # this object's trouble, not the others'
+            run.failed(claim, error)
+        else:
+            run.planned.append((claim, planned))
+
+
+async def _plan_one(run: _Pass, ref: ObjectRef, seen: Observation | None, records: Sequence[Record]) -> Plan:
+    """Plan by what the event saw; look at the object itself only where that is not enough to act on."""
+    dataset = run.dataset
+    if seen is None or not (seen.gone or seen.version):
+        seen = await _look(dataset, ref, seen)
+    planned = plan(dataset.name, ref, seen, records, dataset.policy)
+    if seen.gone and planned.retire:  # an absence may be stale or reordered: never retire on hearsay
+        return plan(dataset.name, ref, await _look(dataset, ref, seen), records, dataset.policy)
+    return planned
+
+
+async def _look(dataset: Dataset, ref: ObjectRef, seen: Observation | None) -> Observation:
+    store = dataset.stores.get(ref.bucket)
+    if store is not None:
+        return await store.head(ref.key)
+    if seen is None:
+        raise Rejected(f"bucket {ref.bucket} is not configured any more; drop this, or configure it again")
+    return seen
+
+
+# ---------------------------------------------------------------- place
+
+
+async def _place(run: _Pass) -> None:
+    """Import what is to be placed, in one request; one the annotator refuses does not hold up the others."""
+    batch: list[tuple[Claim, Placement, NewTask]] = []
+    for claim, planned in run.planned:
+        if planned.place:
+            await _prepare(run, claim, planned.place, batch)
+    queue = [batch] if batch else []
+    while queue:
+        queue.extend(await _import(run, queue.pop()))
+    _forget_settled(run)
+
+
+async def _prepare(
+    run: _Pass, claim: Claim, placement: Placement, batch: list[tuple[Claim, Placement, NewTask]]
+) -> None:
+    try:
+        data = run.remote.task_data(placement.ref, await _text(run, placement.ref))
+        meta = {"syncd": _lineage(run.dataset, placement)}
+        batch.append((claim, placement, NewTask(placement.task_key, data, meta)))
+    except (Rejected, Retryable) as error:
+        run.failed(claim, error)
+
+
+async def _text(run: _Pass, ref: ObjectRef) -> str | None:
+    """The object's text where tasks carry it; None elsewhere."""
+    if not run.remote.inline_text:
+        return None
+    body = await run.dataset.stores[ref.bucket].get(ref.key, limit=run.dataset.text_limit)
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Rejected("the object is not UTF-8 text; convert it, or leave it out with `exclude`") from None
+
+
+async def _import(
+    run: _Pass, batch: list[tuple[Claim, Placement, NewTask]]
+) -> list[list[tuple[Claim, Placement, NewTask]]]:
+    """Import one batch; returns the smaller batches to try next when the annotator refused this one."""
+    dataset = run.dataset
+    placements = tuple(placement for _, placement, _ in batch)
+    intent = Intent(dataset.name, uuid.uuid4().hex, dataset.clock.now(), placements)
+    await dataset.state.intend(intent)
+    try:
+        ids = await run.remote.import_tasks(intent.marker, [task for _, _, task in batch])
+    except Rejected as error:
+        await dataset.state.abandon(intent.marker)
+        return _without_refused(run, batch, error)
+    except Retryable as error:
+        if not error.effect_possible:
+            await dataset.state.abandon(intent.marker)
+        raise
+    records = [_record(dataset, placement, task_id) for placement, task_id in zip(placements, ids, strict=True)]
+    await dataset.state.record(records, fulfils=intent.marker)
+    log.info("task.created", dataset=dataset.name, tasks=len(records))
+    return []
+
+
+def _without_refused(
+    run: _Pass, batch: list[tuple[Claim, Placement, NewTask]], error: Rejected
+) -> list[list[tuple[Claim, Placement, NewTask]]]:
+    refused = {index: reason for index, reason in error.problems.items() if index < len(batch)}
+    if not refused and len(batch) > 1:  # it did not say which: halve until it is found
+        middle = len(batch) // 2
+        return [batch[:middle], batch[middle:]]
+    for index, (claim, _, _) in enumerate(batch):
+        if index in refused or not refused:
+            run.dead(claim, refused.get(index) or str(error))
+    rest = [item for index, item in enumerate(batch) if refused and index not in refused]
+    return [rest] if rest else []
+
+
+def _forget_settled(run: _Pass) -> None:
+    settled = {s.claim for s in run.settled}
+    run.planned = [(claim, planned) for claim, planned in run.planned if claim not in settled]
+
+
+# ---------------------------------------------------------------- retire and restore
+
+
+async def _retire(run: _Pass) -> None:
+    by_reason: dict[str, list[Record]] = {}
+    for _, planned in run.planned:
+        by_reason.setdefault(planned.reason, []).extend(planned.retire)
+    for reason, records in by_reason.items():
+        if records:
+            states = await run.remote.retire([r.task_id for r in records], reason)
+            await _set_states(run.dataset, [(r, states[r.task_id]) for r in records])
+            log.info("task.retired", dataset=run.dataset.name, tasks=len(records), reason=reason)
+
+
+async def _restore(run: _Pass) -> None:
+    records = [record for _, planned in run.planned for record in planned.restore]
+    if records:
+        await run.remote.restore([r.task_id for r in records])
+        await _set_states(run.dataset, [(r, TaskState.ACTIVE) for r in records])
+        log.info("task.restored", dataset=run.dataset.name, tasks=len(records))
+
+
+async def _set_states(dataset: Dataset, states: Sequence[tuple[Record, TaskState]]) -> None:
+    """Record the new states; rows of these tasks say whether they are retired, so have them read again."""
+    await dataset.state.record([replace(record, state=state) for record, state in states])
+    subjects = [Subject(Kind.TASK, dataset.name, r.task_id) for r, s in states if s is not TaskState.REMOVED]
+    await dataset.state.mark([Mark(subject) for subject in subjects])
+
+
+# ---------------------------------------------------------------- small things
+
+
+def _record(dataset: Dataset, p: Placement, task_id: str) -> Record:
+    return Record(dataset.name, p.ref, p.task_key, task_id, p.etag, p.version_id, p.size, p.serial)
+
+
+def _lineage(dataset: Dataset, p: Placement) -> dict[str, object]:
+    known = {"etag": p.etag, "version_id": p.version_id, "size": p.size, "serial": p.serial}
+    return {"dataset": dataset.name, "bucket": p.ref.bucket, "key": p.ref.key, **known}

@@ -1,0 +1,202 @@
+"""Marks what may have been missed. No second engine: it lists, compares, and marks; the other flows act.
+
+Three looks, each in constant memory: objects against records in key order; changed tasks behind a cursor; all
+task ids against records. Called by the daemon's timer and on a source's wish (`rescan`), and by
+`syncd reconcile` and `syncd dataset diff`, which use `dry_run`.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import structlog
+
+from syncd.domain.model import Kind, Mark, ObjectRef, Observation, Record, Subject, TaskState
+from syncd.domain.planning import plan
+from syncd.flows.context import Dataset
+from syncd.flows.merge import in_batches, merge_join
+from syncd.ports import ObjectStore, Seen, TaskHeader
+
+log = structlog.get_logger()
+
+SAMPLE = 20
+BATCH = 1_000
+
+
+@dataclass
+class Findings:
+    """What a look found, as counts, with the first few names of each kind for a person."""
+
+    seen: int = 0
+    known: int = 0
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+    doubled: int = 0
+    orphaned: int = 0
+    refused: str = ""
+    """Why the deletions found were not believed; empty where they were."""
+    samples: dict[str, list[str]] = field(default_factory=dict)
+
+    def count(self, what: str, name: str) -> None:
+        """One more of a kind (`new`, `changed`, `gone`, `doubled`, `orphaned`)."""
+        setattr(self, what, getattr(self, what) + 1)
+        names = self.samples.setdefault(what, [])
+        if len(names) < SAMPLE:
+            names.append(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """How much one look may take away: at most this share of what is known; a dry run marks nothing."""
+
+    retire_limit: float = 0.5
+    dry_run: bool = False
+    force: bool = False
+
+    def refuses(self, gone: int, known: int) -> str:
+        """Why not to believe so many deletions at once; empty when they may be believed. One by one is always fine."""
+        if self.force or gone <= max(1, int(known * self.retire_limit)):
+            return ""
+        return (
+            f"{gone} of {known} are missing, more than retire_limit = {self.retire_limit:g} allows at once; "
+            "if that is meant, run `syncd reconcile --force`"
+        )
+
+
+# ---------------------------------------------------------------- objects
+
+
+async def reconcile_objects(dataset: Dataset, store: ObjectStore, caution: Caution) -> Findings:
+    """Compare one bucket's listing with our records and mark the objects that differ.
+
+    Missing objects are marked in a second run over the listing, when there were not too many of them.
+    """
+    findings = Findings()
+    await _mark_objects(dataset, _differences(dataset, store, findings), gone=False, caution=caution)
+    findings.refused = caution.refuses(findings.gone, findings.known)
+    if findings.refused:
+        log.error("reconcile.refused", dataset=dataset.name, bucket=store.bucket, reason=findings.refused)
+    elif findings.gone:
+        await _mark_objects(dataset, _differences(dataset, store, Findings()), gone=True, caution=caution)
+    return findings
+
+
+async def _mark_objects(dataset: Dataset, differences: AsyncGenerator[Seen], *, gone: bool, caution: Caution) -> None:
+    async with aclosing(in_batches(differences, BATCH)) as batches:
+        async for batch in batches:
+            chosen = [(ref, seen) for ref, seen in batch if seen.gone is gone]
+            if chosen and not caution.dry_run:
+                await dataset.state.mark([_object_mark(dataset, ref, seen) for ref, seen in chosen])
+
+
+def _object_mark(dataset: Dataset, ref: ObjectRef, seen: Observation) -> Mark:
+    return Mark(Subject(Kind.OBJECT, dataset.name, ref.id), seen)
+
+
+async def _differences(dataset: Dataset, store: ObjectStore, findings: Findings) -> AsyncGenerator[Seen]:
+    """Every object of which the listing and our records disagree, in key order."""
+    started = dataset.clock.now()
+    records = dataset.state.walk(dataset.name, store.bucket)
+    pairs = merge_join(store.list(), records, lambda s: s[0].key.encode(), lambda r: r.ref.key.encode())
+    async with aclosing(pairs):
+        async for listed, known in pairs:
+            ref, seen = listed[0] if listed else (known[0].ref, Observation(started, gone=True))
+            if known or dataset.name in dataset.routes.datasets(ref):
+                findings.seen += bool(listed)
+                findings.known += any(r.state is TaskState.ACTIVE for r in known)
+                if what := _difference(dataset, ref, seen, known):
+                    findings.count(what, ref.key)
+                    yield ref, seen
+
+
+def _difference(dataset: Dataset, ref: ObjectRef, seen: Observation, known: Sequence[Record]) -> str:
+    """`new`, `changed`, `gone`, or empty where nothing is to be done."""
+    planned = plan(dataset.name, ref, seen, known, dataset.policy)
+    if planned.place or planned.restore:
+        return "changed" if any(r.state is TaskState.ACTIVE for r in known) else "new"
+    if planned.retire:
+        return "gone" if seen.gone else "changed"
+    return ""
+
+
+# ---------------------------------------------------------------- changed tasks
+
+
+async def reconcile_changes(dataset: Dataset, caution: Caution) -> int:
+    """Mark the tasks that changed in the annotator since the last look; returns how many were reported."""
+    remote = await dataset.remote()
+    name = f"changed:{dataset.name}"
+    reported = 0
+    async for page in remote.changed(await dataset.state.get(name)):
+        reported += len(page.task_ids)
+        if not caution.dry_run:
+            await dataset.state.mark(_task_marks(dataset, page.task_ids))
+            await dataset.state.put(name, page.cursor)
+    return reported
+
+
+def _task_marks(dataset: Dataset, task_ids: Sequence[str]) -> list[Mark]:
+    return [Mark(Subject(Kind.TASK, dataset.name, task_id)) for task_id in task_ids]
+
+
+# ---------------------------------------------------------------- all tasks
+
+
+async def reconcile_tasks(dataset: Dataset, caution: Caution) -> Findings:
+    """Compare the annotator's task ids with our records.
+
+    Tasks a person deleted are marked (their rows leave the next version). Tasks made twice for one key, which
+    an import that was cut off and finished late can leave behind, are retired: deleted where nobody worked on
+    them. Tasks under a key we do not know are only counted.
+    """
+    findings = Findings()
+    gone: list[str] = []
+    unknown: dict[str, str] = {}
+    remote = await dataset.remote()
+    pairs = merge_join(
+        remote.tasks(), dataset.state.walk_tasks(dataset.name), lambda t: int(t.task_id), lambda r: int(r.task_id)
+    )
+    async with aclosing(pairs):
+        async for there, ours in pairs:
+            findings.seen += len(there)
+            _compare(there, ours, findings, gone, unknown)
+    findings.refused = caution.refuses(len(gone), findings.known)
+    if findings.refused:
+        log.error("reconcile.refused", dataset=dataset.name, reason=findings.refused)
+    elif gone and not caution.dry_run:
+        await dataset.state.mark(_task_marks(dataset, gone))
+    await _retire_doubled(dataset, unknown, findings, caution)
+    return findings
+
+
+def _compare(
+    there: Sequence[TaskHeader],
+    ours: Sequence[Record],
+    findings: Findings,
+    gone: list[str],
+    unknown: dict[str, str],
+) -> None:
+    present = [r for r in ours if r.state in (TaskState.ACTIVE, TaskState.RETIRED)]
+    findings.known += len(present)
+    if present and not there:
+        findings.count("gone", present[0].task_id)
+        gone.append(present[0].task_id)
+    if there and not ours and there[0].task_key:
+        unknown[there[0].task_id] = there[0].task_key
+
+
+async def _retire_doubled(dataset: Dataset, unknown: dict[str, str], findings: Findings, caution: Caution) -> None:
+    """Of the tasks without a record, those whose key has its task already are doubles."""
+    recorded = await dataset.state.by_task(dataset.name, list(unknown))  # meanwhile, by an import under way
+    keys = await dataset.state.task_keys(dataset.name, list(set(unknown.values())))
+    doubled = []
+    for task_id, key in unknown.items():
+        if task_id not in recorded:
+            findings.count("doubled" if key in keys else "orphaned", task_id)
+            doubled += [task_id] if key in keys else []
+    if doubled and not caution.dry_run:
+        remote = await dataset.remote()
+        await remote.retire(doubled, "made twice")
+        await dataset.state.mark(_task_marks(dataset, doubled))
+        log.warning("task.doubled", dataset=dataset.name, tasks=len(doubled))

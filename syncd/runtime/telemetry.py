@@ -1,0 +1,58 @@
+"""What the daemon says of itself: structured logs and Prometheus metrics.
+
+The metrics are module-level because Prometheus registries are; labels are bounded by the configuration (datasets,
+kinds, routes, status classes), never by what a sender writes. Logs go to standard error.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, generate_latest
+
+from syncd.ports import Backlog
+
+REQUESTS = Counter("syncd_http_requests_total", "Answers of the receiver.", ["route", "status"])
+PENDING = Gauge("syncd_subjects_pending", "Subjects waiting or claimed.", ["kind", "dataset"])
+DEAD = Gauge("syncd_subjects_dead", "Dead letters.", ["kind", "dataset"])
+OLDEST = Gauge("syncd_subjects_oldest_seconds", "Age of the longest waiting subject.", ["kind", "dataset"])
+SETTLED = Counter("syncd_subjects_settled_total", "Settled claims.", ["kind", "dataset", "outcome"])
+RECONCILES = Counter("syncd_reconciles_total", "Reconciles by what they looked at.", ["dataset", "look"])
+
+
+def configure_logging(level: str, style: str) -> None:
+    """Send structured logs to standard error: `style` is console, json, or auto (console on a terminal)."""
+    console = style == "console" or (style == "auto" and sys.stderr.isatty())
+    render = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def count_request(route: str, status: int) -> None:
+    """One more answer of the receiver."""
+    REQUESTS.labels(route, str(status)).inc()
+
+
+def show_backlog(backlog: Sequence[Backlog], now: float) -> None:
+    """Set the gauges of what waits. `now` in unix seconds."""
+    for lane in backlog:
+        labels = (lane.kind.value, lane.dataset)
+        PENDING.labels(*labels).set(lane.pending + lane.claimed)
+        DEAD.labels(*labels).set(lane.dead)
+        OLDEST.labels(*labels).set(max(0.0, now - lane.oldest) if lane.oldest else 0.0)
+
+
+def metrics_page() -> tuple[bytes, str]:
+    """The page for Prometheus and its content type."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST

@@ -1,0 +1,5 @@
+"""The composition root: configuration → adapters → datasets → jobs.
+
+`assembly` builds the parts, `daemon` runs them as named jobs, `upkeep` holds the jobs that repeat, `manual` does
+for a command what the daemon does by itself. The only floor that knows every adapter.
+"""

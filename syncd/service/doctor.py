@@ -1,0 +1,152 @@
+"""`syncd doctor`: tries everything the daemon will need, one finding a line, with what to do about it.
+
+Called by the command line. It reads and probes; the only traces it leaves are the snapshot store's probe object
+(removed again) and the webhook a running daemon would register as well.
+"""
+
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.config import Config
+from syncd.domain.errors import SyncdError
+from syncd.domain.routing import folder_path
+from syncd.flows.context import Dataset
+from syncd.ports import Annotator, AnnotatorDataset, ObjectStore
+from syncd.service.assembly import Assembly
+from syncd.state import holder_of
+
+INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
+MOST_SKEW_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor: `ok` True, False (must be mended) or None (works, but look at it)."""
+
+    what: str
+    ok: bool | None
+    detail: str
+
+
+async def examine(parts: Assembly) -> AsyncIterator[Finding]:
+    """All findings, in the order in which the daemon would run into them."""
+    yield _state(parts.config)
+    yield _port(parts.config)
+    for bucket, store in parts.stores.items():
+        yield await _listing(bucket, store)
+        if bucket.startswith("file://"):
+            yield _watches(Path(folder_path(bucket)))
+    for name, annotator in parts.annotators.items():
+        async for finding in _annotator(name, annotator):
+            yield finding
+    for dataset in parts.datasets.values():
+        async for finding in _dataset(parts, dataset):
+            yield finding
+
+
+# ---------------------------------------------------------------- this host
+
+
+def _state(config: Config) -> Finding:
+    pid = holder_of(config.state.url)
+    return Finding("state", True, f"{config.state.url}" + (f", in use by the daemon (pid {pid})" if pid else ""))
+
+
+def _port(config: Config) -> Finding:
+    """The port is free, or our own daemon holds it."""
+    address = (config.receiver.host, config.receiver.port)
+    what = "receiver {}:{}".format(*address)
+    with socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if holder_of(config.state.url):
+                return Finding(what, True, "held by the running daemon")
+            return Finding(what, False, f"{error.strerror}: choose another receiver.port, or end what holds this one")
+    return Finding(what, True, "free")
+
+
+def _watches(root: Path) -> Finding:
+    """inotify needs one watch for each folder."""
+    folders = sum(1 for _ in os.walk(root))
+    if not INOTIFY_LIMIT.exists():
+        return Finding(f"folder watches {root}", None, f"{folders} folders; this system tells no limit")
+    limit = int(INOTIFY_LIMIT.read_text())
+    if folders > limit * 0.8:
+        detail = f"{folders} folders, {limit} watches allowed: raise fs.inotify.max_user_watches with sysctl"
+        return Finding(f"folder watches {root}", False, detail)
+    return Finding(f"folder watches {root}", True, f"{folders} folders, {limit} watches allowed")
+
+
+async def _listing(bucket: str, store: ObjectStore) -> Finding:
+    try:
+        async for page in store.list():
+            return Finding(f"bucket {bucket}", True, f"can be listed ({len(page)} objects on the first page)")
+    except SyncdError as error:
+        return Finding(f"bucket {bucket}", False, str(error))
+    return Finding(f"bucket {bucket}", True, "can be listed, and is empty")
+
+
+# ---------------------------------------------------------------- annotators and datasets
+
+
+async def _annotator(name: str, annotator: Annotator) -> AsyncIterator[Finding]:
+    try:
+        info = await annotator.ping()
+    except SyncdError as error:
+        yield Finding(f"annotator {name}", False, str(error))
+        return
+    yield Finding(f"annotator {name}", True, f"{info.url}, version {info.version}, as {info.user}")
+    if info.time is not None:
+        skew = abs(info.time - time.time())
+        detail = f"this host and {name} differ by {skew:.0f} s" + (": set both by NTP" if skew > MOST_SKEW_S else "")
+        yield Finding("clock", True if skew <= MOST_SKEW_S else None, detail)
+
+
+async def _dataset(parts: Assembly, dataset: Dataset) -> AsyncIterator[Finding]:
+    what = f"dataset {dataset.name}"
+    try:
+        await parts.snapshots[dataset.name].probe(dataset.name)
+        yield Finding(f"{what} snapshots", True, parts.config.datasets[dataset.name].snapshots.url)
+    except SyncdError as error:
+        yield Finding(f"{what} snapshots", False, str(error))
+    try:
+        remote = await dataset.annotator.find_dataset(dataset.spec.title)
+    except SyncdError as error:
+        yield Finding(what, False, str(error))
+        return
+    if remote is None:
+        yield Finding(what, True, f"not in its annotator yet; `syncd run` makes it as {dataset.spec.title!r}")
+        return
+    yield Finding(what, True, remote.url)
+    async for finding in _opened(parts, dataset, what):
+        yield finding
+
+
+async def _opened(parts: Assembly, dataset: Dataset, what: str) -> AsyncIterator[Finding]:
+    try:
+        remote = await dataset.remote()
+    except SyncdError as error:
+        yield Finding(f"{what} setup", False, str(error))
+        return
+    detail = remote.drift or "as configured"
+    yield Finding(f"{what} label config", None if remote.drift else True, detail)
+    if parts.config.datasets[dataset.name].webhook:
+        yield await _webhook(parts, remote, dataset.name, what)
+
+
+async def _webhook(parts: Assembly, remote: AnnotatorDataset, name: str, what: str) -> Finding:
+    url = parts.webhook_url(name)
+    try:
+        status = await remote.ensure_webhook(url, await parts.webhook_secret(name))
+    except SyncdError as error:
+        return Finding(f"{what} webhook", False, str(error))
+    if status.registered:
+        return Finding(f"{what} webhook", True, f"the annotator may call {url}")
+    polling = parts.config.reconcile.poll_every
+    return Finding(f"{what} webhook", None, f"{status.reason} Until then changes are read every {polling:g} s.")

@@ -1,0 +1,67 @@
+"""What a command does in the daemon's place, or asks a running daemon to do."""
+
+import asyncio
+from collections.abc import Callable
+
+from syncd.config import Config
+from syncd.domain.errors import ConfigError, Retryable
+from syncd.domain.model import Kind, Mark, Subject, VersionInfo
+from syncd.flows.reconcile import Caution, reconcile_changes
+from syncd.flows.snapshot import commit_staged
+from syncd.service.assembly import Assembly, assemble
+
+ASK_EVERY_S = 0.2
+DAEMON_TIMEOUT_S = 120.0
+
+
+def snapshot_now(config: Config, name: str, step: Callable[[str], None]) -> VersionInfo | None:
+    """Read what changed in the annotator and make a version; None when nothing did.
+
+    With no daemon on this state it is done here; a running one is asked to. Raises Retryable when the daemon
+    does not get to it in time.
+    """
+    return asyncio.run(_snapshot_now(config, name, step))
+
+
+async def _snapshot_now(config: Config, name: str, step: Callable[[str], None]) -> VersionInfo | None:
+    try:
+        async with assemble(config, exclusive=True) as parts:
+            return await _here(parts, name, step)
+    except ConfigError as error:
+        if not any(problem.field == "state.url" for problem in error.problems):
+            raise
+    async with assemble(config, exclusive=False) as parts:
+        return await _by_daemon(parts, name, step)
+
+
+async def _here(parts: Assembly, name: str, step: Callable[[str], None]) -> VersionInfo | None:
+    step("reading what changed")
+    await reconcile_changes(parts.datasets[name], Caution())
+    pool = parts.pool()
+    while await pool.work_once():
+        step("collecting annotations")
+    step("committing")
+    return await commit_staged(parts.datasets[name], parts.snapshots[name])
+
+
+async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) -> VersionInfo | None:
+    """Mark what changed, then the dataset, and wait until the daemon has settled both."""
+    before = len(await parts.snapshots[name].versions(name))
+    step("asking the running daemon")
+    await reconcile_changes(parts.datasets[name], Caution())
+    try:
+        async with asyncio.timeout(DAEMON_TIMEOUT_S):
+            await _settled(parts, name, Kind.TASK)
+            await parts.state.mark([Mark(Subject(Kind.DATASET, name, name), postpone=True)])
+            await _settled(parts, name, Kind.DATASET)
+    except TimeoutError:
+        raise Retryable(
+            f"the running daemon did not finish within {DAEMON_TIMEOUT_S:g} s; see `syncd status`"
+        ) from None
+    versions = await parts.snapshots[name].versions(name)
+    return versions[-1] if len(versions) > before else None
+
+
+async def _settled(parts: Assembly, name: str, kind: Kind) -> None:
+    while any(b.pending + b.claimed for b in await parts.state.backlog() if (b.kind, b.dataset) == (kind, name)):
+        await asyncio.sleep(ASK_EVERY_S)

@@ -1,0 +1,129 @@
+"""The jobs that repeat: reconciling, webhook registration, gauges and the service manager's watchdog."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from syncd.domain.errors import SyncdError
+from syncd.flows.context import Dataset
+from syncd.flows.reconcile import Caution, reconcile_changes, reconcile_objects, reconcile_tasks
+from syncd.ports import WebhookStatus
+from syncd.runtime.supervisor import notify, watchdog_interval
+from syncd.runtime.telemetry import RECONCILES, show_backlog
+from syncd.service.assembly import Assembly
+
+log = structlog.get_logger()
+
+KEEP_S = 5.0
+AFTER_FAILURE_S = 15.0
+
+
+class Upkeep:
+    """What is done again and again for every dataset, and what wakes it up early."""
+
+    def __init__(self, parts: Assembly) -> None:
+        self._parts = parts
+        self._caution = Caution(retire_limit=parts.config.reconcile.retire_limit)
+        self._wake = {name: asyncio.Event() for name in parts.datasets}
+        self._webhooks: dict[str, WebhookStatus] = {}
+
+    def rescan(self, source: str) -> None:
+        """A source says that it lost events, or that it listens now: list its buckets soon."""
+        for name, dataset in self._parts.config.datasets.items():
+            if source in dataset.sources:
+                self._wake[name].set()
+
+    async def objects(self, dataset: Dataset) -> None:
+        """List the dataset's buckets: whenever a source asks for it, and on a timer."""
+        every = self._parts.config.reconcile.every
+        wake = self._wake[dataset.name]
+        await _wait(wake, every)  # a source asks for the first look once it listens
+        await self._repeat(dataset, "objects", lambda: self._objects(dataset), lambda: every, wake)
+
+    async def _objects(self, dataset: Dataset) -> None:
+        for store in dataset.stores.values():
+            findings = await reconcile_objects(dataset, store, self._caution)
+            counts = {"new": findings.new, "changed": findings.changed, "gone": findings.gone}
+            log.info("bucket.reconciled", dataset=dataset.name, seen=findings.seen, **counts)
+
+    async def changes(self, dataset: Dataset) -> None:
+        """Read what changed in the annotator: often where it does not call us, else as a safety net."""
+        config = self._parts.config.reconcile
+
+        def every() -> float:
+            status = self._webhooks.get(dataset.name)
+            return config.every if status and status.registered else config.poll_every
+
+        await self._repeat(dataset, "changes", lambda: self._changes(dataset), every)
+
+    async def _changes(self, dataset: Dataset) -> None:
+        await self._ensure_webhook(dataset)
+        await reconcile_changes(dataset, self._caution)
+
+    async def _ensure_webhook(self, dataset: Dataset) -> None:
+        """Registered once per start and again with every safety look: somebody may have removed it."""
+        config = self._parts.config
+        known = self._webhooks.get(dataset.name)
+        if not config.datasets[dataset.name].webhook or (known and not known.registered):
+            return
+        remote = await dataset.remote()
+        secret = await self._parts.webhook_secret(dataset.name)
+        url = self._parts.webhook_url(dataset.name)
+        status = await remote.ensure_webhook(url, secret)
+        self._webhooks[dataset.name] = status
+        if not status.registered:
+            polling = config.reconcile.poll_every
+            log.warning("webhook.refused", dataset=dataset.name, reason=status.reason, polling_every_s=polling)
+        elif known is None:
+            log.info("webhook.registered", dataset=dataset.name, url=url)
+
+    async def tasks(self, dataset: Dataset) -> None:
+        """Scan all task ids, for what no event and no cursor tells: deleted and doubled tasks."""
+        every = self._parts.config.reconcile.deletions_every
+        await self._repeat(dataset, "tasks", lambda: self._tasks(dataset), lambda: every)
+
+    async def _tasks(self, dataset: Dataset) -> None:
+        findings = await reconcile_tasks(dataset, self._caution)
+        counts = {"gone": findings.gone, "doubled": findings.doubled, "orphaned": findings.orphaned}
+        log.info("tasks.reconciled", dataset=dataset.name, seen=findings.seen, **counts)
+
+    async def _repeat(
+        self,
+        dataset: Dataset,
+        look: str,
+        run: Callable[[], Awaitable[None]],
+        every: Callable[[], float],
+        wake: asyncio.Event | None = None,
+    ) -> None:
+        """Run again and again; trouble is logged and tried again soon."""
+        wake = wake or asyncio.Event()
+        while True:
+            wake.clear()
+            wait = min(AFTER_FAILURE_S, every())
+            try:
+                await run()
+                wait = every()
+                RECONCILES.labels(dataset.name, look).inc()
+            except SyncdError as error:
+                log.warning("reconcile.failed", dataset=dataset.name, look=look, error=str(error))
+            await _wait(wake, wait)
+
+    async def keep(self) -> None:
+        """Gauges for the metrics page and, as long as the state answers, a sign of life for the service manager."""
+        every = min(KEEP_S, watchdog_interval() or KEEP_S)
+        while True:
+            try:
+                show_backlog(await self._parts.state.backlog(), self._parts.clock.now())
+                notify("WATCHDOG=1")
+            except SyncdError as error:
+                log.warning("state.unwell", error=str(error))
+            await asyncio.sleep(every)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass

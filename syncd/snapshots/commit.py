@@ -1,0 +1,126 @@
+"""One commit of a dataset, in four steps that may die between any two of them.
+
+Called by `store`, in a thread. The next commit, by whatever process, finishes what is missing:
+
+1. Merge the rows into the table (one Lance commit). Dying here leaves rows without a name: named next time.
+2. Create `versions/N.json`. This is the commit point: the version exists from here on and never changes.
+3. Write the hint `latest.json`.
+4. Set the Lance tags `vN` and `latest`, for those who open the table by Lance's own means.
+
+Two processes may commit at once: Lance merges both, and a name covers every row up to its table version.
+What was inserted, updated and deleted is counted against the name before, whoever merged it.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from syncd.domain.errors import Rejected, Retryable
+from syncd.domain.model import StagedChange, VersionInfo
+from syncd.ports import Clock
+from syncd.snapshots.location import Root
+from syncd.snapshots.names import Names
+from syncd.snapshots.table import Table
+
+log = structlog.get_logger()
+
+_ATTEMPTS = 20
+
+
+def commit(
+    root: Root, dataset: str, changes: Sequence[StagedChange], label_config_hash: str, clock: Clock
+) -> VersionInfo | None:
+    """Merge and name; None when every row was there and named. Blocking.
+
+    Raises Retryable, and Rejected when the table behind the names was removed.
+    """
+    names = Names(root, dataset)
+    newest = names.newest()
+    table = _table(root, dataset, changes, newest)
+    if table is None:
+        return None
+    if newest and table.tagged("latest") != newest.table_version:
+        _publish(names, table, newest)
+    merged = table.merge(changes)
+    return _Naming(root, names, table, merged, label_config_hash, clock).run(newest)
+
+
+def _table(root: Root, dataset: str, changes: Sequence[StagedChange], newest: VersionInfo | None) -> Table | None:
+    """The table, made for the first rows. One older than its newest name is another table: never name it on."""
+    table = Table.open(root, dataset)
+    if newest and (table is None or table.version < newest.table_version):
+        uri, hint = root.table_uri(dataset), "put it back, or move the dataset's whole folder away"
+        raise Rejected(f"the table of {dataset}@{newest.name} was removed from {uri}: {hint}")
+    if table is None and any(change.row for change in changes):
+        return Table.make(root, dataset)
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """Step 2 to 4 for the table as it stands."""
+
+    root: Root
+    names: Names
+    table: Table
+    merged: bool
+    label_config_hash: str
+    clock: Clock
+
+    def run(self, newest: VersionInfo | None) -> VersionInfo | None:
+        """The version that covers the table; None when it was covered before, or nothing differs from `newest`."""
+        for _ in range(_ATTEMPTS):
+            if newest and newest.table_version >= self.table.version:
+                return newest if self.merged else None
+            info = self._info(newest)
+            if info is None:
+                return None
+            if self._create(info):
+                return info
+            newest = self.names.newest()  # another process took the number, or our own request was repeated
+        message = f"others keep naming versions of {self.names.dataset!r}: its rows are in, the next commit names them"
+        raise Retryable(message)
+
+    def _info(self, newest: VersionInfo | None) -> VersionInfo | None:
+        change = self.table.changed(newest.table_version if newest else 0)
+        if not change:
+            return None
+        by_status = self.table.by_status()
+        return VersionInfo(
+            dataset=self.names.dataset,
+            number=newest.number + 1 if newest else 1,
+            created_at=self.clock.now(),
+            rows=sum(by_status.values()),
+            inserted=len(change.inserted),
+            updated=len(change.updated),
+            deleted=len(change.deleted),
+            by_status=by_status,
+            label_config_hash=self.label_config_hash,
+            table_version=self.table.version,
+        )
+
+    def _create(self, info: VersionInfo) -> bool:
+        _flush(self.root)
+        if not self.names.create(info):
+            return False
+        _flush(self.root)
+        _publish(self.names, self.table, info)
+        return True
+
+
+def _publish(names: Names, table: Table, info: VersionInfo) -> None:
+    """Step 3 and 4. The version stands already: a failure is left to the next commit, which looks at `latest`."""
+    try:
+        names.hint(info)
+        table.tag(info.name, info.table_version)
+        table.tag("latest", info.table_version)
+    except Retryable as error:
+        log.warning("snapshot.tags_delayed", dataset=info.dataset, version=info.name, reason=str(error))
+
+
+def _flush(root: Root) -> None:
+    """On a local root, have the disk hold what was written: neither library calls fsync."""
+    if root.local:
+        os.sync()

@@ -1,0 +1,209 @@
+"""The Lance table of one dataset: merge changes, say what changed between two versions, count, read, tag.
+
+Called by `store` and `reader`; the only module that names Lance. Blocking. A *table version* is Lance's own
+number: maintenance takes numbers too, so the names of `names` point at them and are another count.
+
+A merge is one Lance commit, upserts and deletes together, run again by Lance when another process commits at
+once. What changed between two table versions is read off Lance's row versions and stable row ids, two columns
+of the rows touched: cost follows the change, also over a compaction and a clean-up.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import lance
+
+from syncd.domain.errors import Rejected, Retryable
+from syncd.domain.model import Row, StagedChange, VersionInfo
+from syncd.snapshots.location import Root, summary
+from syncd.snapshots.schema import KEY, SCHEMA, to_rows, to_table
+
+_MANY = 20_000  # values in one filter: its text stays below a megabyte or so
+_ABSENT = re.compile(r"was not found|Version not found")
+_EXISTS = re.compile(r"already exists")
+_TROUBLE = re.compile(r"\(IO\)|IO error|External error|conflict|Timeout|timed out|concurrent|retry", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Annotation ids by what happened to them between two table versions."""
+
+    inserted: frozenset[str]
+    updated: frozenset[str]
+    deleted: frozenset[str]
+
+    def __bool__(self) -> bool:
+        """Whether anything happened."""
+        return bool(self.inserted or self.updated or self.deleted)
+
+    def reversed(self) -> "Change":
+        """The same, read backwards."""
+        return Change(self.deleted, self.updated, self.inserted)
+
+
+class Table:
+    """One table at one version; `merge` moves it to the version it made."""
+
+    def __init__(self, dataset: str, lance_dataset: Any) -> None:
+        self.dataset = dataset
+        self.lance = lance_dataset
+
+    @classmethod
+    def open(cls, root: Root, dataset: str, version: int | None = None) -> Self | None:
+        """The table at a version (default: its newest), None where there is none."""
+        with lance_errors(f"opening the snapshots of {dataset!r}"):
+            try:
+                uri = root.table_uri(dataset)
+                found = lance.dataset(uri, version=version, storage_options=dict(root.options))
+            except ValueError as error:
+                if _ABSENT.search(str(error)):
+                    return None
+                raise
+        return cls(dataset, found)
+
+    @classmethod
+    def make(cls, root: Root, dataset: str) -> Self:
+        """The table made empty, or the one another process made first."""
+        uri, options = root.table_uri(dataset), dict(root.options)
+        with lance_errors(f"making the snapshots of {dataset!r}"):
+            try:
+                lance.write_dataset(SCHEMA.empty_table(), uri, storage_options=options, enable_stable_row_ids=True)
+            except OSError as error:
+                if not _EXISTS.search(str(error)):
+                    raise
+            return cls(dataset, lance.dataset(uri, storage_options=options))
+
+    @property
+    def version(self) -> int:
+        """Lance's number of the version this is."""
+        return int(self.lance.version)
+
+    def at(self, version: int) -> "Table":
+        """The same table at another version, which must be there."""
+        with lance_errors(f"opening the snapshots of {self.dataset!r}"):
+            return Table(self.dataset, self.lance.checkout_version(version))
+
+    # ------------------------------------------------------------ write
+
+    def merge(self, changes: Sequence[StagedChange]) -> bool:
+        """Put in what the table does not hold yet, in one commit; False when it holds everything."""
+        latest = {change.annotation_id: change.row for change in changes}
+        there = self.digests(KEY, [_quoted(id_) for id_ in latest])
+        upserts = [row for id_, row in latest.items() if row and there.get(id_) != row.digest]
+        deletes = [id_ for id_, row in latest.items() if row is None and id_ in there]
+        if upserts or deletes:
+            self._commit(upserts, deletes)
+        return bool(upserts or deletes)
+
+    def _commit(self, upserts: Sequence[Row], deletes: Sequence[str]) -> None:
+        merge = self.lance.merge_insert(KEY).when_matched_update_all().when_not_matched_insert_all()
+        if deletes:
+            merge = merge.when_not_matched_by_source_delete(_is_in(KEY, [_quoted(id_) for id_ in deletes]))
+        with lance_errors(f"committing to the snapshots of {self.dataset!r}"):
+            merge.execute(to_table(upserts))
+
+    def tagged(self, tag: str) -> int | None:
+        """The table version a Lance tag points at."""
+        with lance_errors(f"reading the tags of {self.dataset!r}"):
+            try:
+                return int(self.lance.tags.get_version(tag))
+            except ValueError as error:
+                if "Ref not found" in str(error):
+                    return None
+                raise
+
+    def tag(self, tag: str, version: int) -> None:
+        """Point a Lance tag at a table version."""
+        with lance_errors(f"tagging the snapshots of {self.dataset!r}"):
+            try:
+                self.lance.tags.create(tag, version)
+            except ValueError as error:
+                if not _EXISTS.search(str(error)):
+                    raise
+                self.lance.tags.update(tag, version)
+
+    # ------------------------------------------------------------ read
+
+    def changed(self, before: int) -> Change:
+        """What happened since an older table version (0: the empty table)."""
+        with lance_errors(f"comparing snapshots of {self.dataset!r}"):
+            touched = self._scan([KEY, "digest"], f"_row_last_updated_at_version > {before}", with_row_id=True)
+            new = _by_key(touched)
+            old = self._old(before, touched["_rowid"].to_pylist()) if before else {}
+        return Change(
+            inserted=frozenset(new.keys() - old.keys()),
+            updated=frozenset(id_ for id_, digest in new.items() if old.get(id_, digest) != digest),
+            deleted=frozenset(old.keys() - new.keys()),
+        )
+
+    def _old(self, before: int, row_ids: list[int]) -> dict[str, str]:
+        gone = self.lance.delta(begin_version=before, end_version=self.version).get_deleted_row_ids()
+        row_ids += gone.read_all()["_rowid"].to_pylist()
+        return self.at(before).digests("_rowid", [str(row_id) for row_id in row_ids])
+
+    def digests(self, column: str, values: list[str]) -> dict[str, str]:
+        """annotation id → digest of the rows whose column is among these SQL literals."""
+        found: dict[str, str] = {}
+        with lance_errors(f"reading the snapshots of {self.dataset!r}"):
+            for start in range(0, len(values), _MANY):
+                found |= _by_key(self._scan([KEY, "digest"], _is_in(column, values[start : start + _MANY])))
+        return found
+
+    def by_status(self) -> dict[str, int]:
+        """Row counts by status."""
+        return self._count("status", None)
+
+    def labels(self) -> dict[str, int]:
+        """How often each label is used in submitted rows."""
+        return self._count("labels", "status = 'submitted'")
+
+    def _count(self, column: str, where: str | None) -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        with lance_errors(f"counting the snapshots of {self.dataset!r}"):
+            for batch in self.lance.to_batches(columns=[column], filter=where):
+                values = batch.column(0).flatten() if column == "labels" else batch.column(0)
+                counts.update({item["values"]: item["counts"] for item in values.value_counts().to_pylist()})
+        return dict(sorted(counts.items()))
+
+    def rows(self) -> list[Row]:
+        """All rows in order of annotation id."""
+        with lance_errors(f"reading the snapshots of {self.dataset!r}"):
+            return sorted(to_rows(self._scan(SCHEMA.names).to_pylist()), key=lambda row: row.annotation_id)
+
+    def _scan(self, columns: list[str], where: str | None = None, *, with_row_id: bool = False) -> Any:
+        return self.lance.to_table(columns=columns, filter=where, with_row_id=with_row_id)
+
+
+def open_version(root: Root, info: VersionInfo) -> Table:
+    """The table as a version names it. Rejected when somebody removed it from under the name."""
+    table = Table.open(root, info.dataset, info.table_version)
+    if table is None:
+        raise Rejected(f"the rows of {info.dataset}@{info.name} were removed from {root.table_uri(info.dataset)}")
+    return table
+
+
+@contextmanager
+def lance_errors(doing: str) -> Iterator[None]:
+    """Translate what Lance raises when storage fails or others commit too often into Retryable."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, ValueError) and not _TROUBLE.search(str(error)):
+            raise
+        raise Retryable(f"{doing}: {summary(error)}") from error
+
+
+def _by_key(table: Any) -> dict[str, str]:
+    return dict(zip(table[KEY].to_pylist(), table["digest"].to_pylist(), strict=True))
+
+
+def _is_in(column: str, literals: Sequence[str]) -> str:
+    return f"{column} IN ({','.join(literals)})"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,116 @@
+"""What a mark, a claim and a settlement do to one subject: the rules, as pure functions of values.
+
+Both state stores apply these and differ only in where an `Entry` lives. Times are unix seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from syncd.domain.model import (
+    Claim,
+    DeadLetter,
+    Mark,
+    Observation,
+    Outcome,
+    Settlement,
+    StagedChange,
+    Subject,
+)
+from syncd.domain.planning import newer
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A subject in the set. `token` is set while it is claimed; `lease_until` is when that claim lapses."""
+
+    subject: Subject
+    generation: int
+    due_at: float
+    first_marked_at: float
+    observation: Observation | None = None
+    attempts: int = 0
+    failing_since: float | None = None
+    lease_until: float | None = None
+    token: str = ""
+    dead_at: float | None = None
+    reason: str = ""
+
+    @property
+    def ready_at(self) -> float | None:
+        """From when on it can be claimed; None: never, it is dead."""
+        if self.dead_at is not None:
+            return None
+        return self.due_at if self.lease_until is None else max(self.due_at, self.lease_until)
+
+
+def marked(entry: Entry | None, mark: Mark, now: float) -> Entry:
+    """The entry after a mark. A running claim keeps its lease: the generation tells its settlement."""
+    due_at = now + mark.delay
+    if entry is None:
+        return Entry(mark.subject, 1, due_at, now, mark.observation)
+    dead = entry.dead_at is not None
+    alive = revived(entry, now) if dead else entry
+    return replace(
+        alive,
+        generation=entry.generation + 1,
+        due_at=due_at if mark.postpone or dead else min(entry.due_at, due_at),
+        observation=newer(entry.observation, mark.observation),
+        attempts=0,
+        failing_since=None,
+    )
+
+
+def claimed(entry: Entry, token: str, until: float) -> Entry:
+    """The entry under a claim."""
+    return replace(entry, token=token, lease_until=until)
+
+
+def claim_of(entry: Entry) -> Claim:
+    """A claimed entry as its holder sees it."""
+    return Claim(entry.subject, entry.generation, entry.observation, entry.attempts, entry.failing_since, entry.token)
+
+
+def held(entry: Entry | None, claim: Claim) -> bool:
+    """Whether the claim still holds the entry. A lapsed one does until somebody else claims it."""
+    return entry is not None and bool(claim.token) and entry.token == claim.token
+
+
+def settled(entry: Entry, settlement: Settlement, now: float) -> Entry | None:
+    """The entry after its claim was settled; None when it leaves the set."""
+    free = replace(entry, token="", lease_until=None)
+    if entry.generation != settlement.claim.generation:
+        return _marked_meanwhile(free, settlement, now)
+    if settlement.outcome is Outcome.DONE:
+        return None
+    if settlement.failed:
+        since = now if entry.failing_since is None else entry.failing_since
+        free = replace(free, attempts=entry.attempts + 1, failing_since=since)
+    if settlement.outcome is Outcome.DEAD:
+        return replace(free, dead_at=now, reason=settlement.reason)
+    return replace(free, due_at=now + settlement.delay, reason=settlement.reason)
+
+
+def _marked_meanwhile(free: Entry, settlement: Settlement, now: float) -> Entry:
+    """The mark stands, at the time it asked for; after a success the wait is a new one."""
+    return replace(free, first_marked_at=now) if settlement.outcome is Outcome.DONE else free
+
+
+def revived(entry: Entry, now: float) -> Entry:
+    """A dead entry, due and waiting anew, its failures forgotten."""
+    return replace(entry, due_at=now, first_marked_at=now, attempts=0, failing_since=None, dead_at=None, reason="")
+
+
+def dead_letter(entry: Entry) -> DeadLetter:
+    """A dead entry as it is shown to people."""
+    return DeadLetter(entry.subject, entry.reason, entry.dead_at or 0.0, entry.attempts)
+
+
+def task_order(task_id: str) -> tuple[int, str]:
+    """Sorts task ids by number; those that are none come first, by text."""
+    return (int(task_id) if task_id.isdecimal() and len(task_id) <= 18 else 0, task_id)
+
+
+def newest(changes: Sequence[StagedChange]) -> list[StagedChange]:
+    """The last change of each annotation, in their order."""
+    last = {change.annotation_id: index for index, change in enumerate(changes)}
+    return [changes[index] for index in sorted(last.values())]

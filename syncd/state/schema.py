@@ -1,0 +1,97 @@
+"""The tables of the state database, as SQLAlchemy sees them. `migrations` makes them; a test holds both equal.
+
+Times are unix seconds, values that are never searched by are JSON text. Columns that sort as bytes carry the
+dialect's own word for it; SQLite's default collation already does.
+"""
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text
+
+metadata = MetaData()
+
+_Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only under this name
+_Bytewise = Text().with_variant(Text(collation="C"), "postgresql")
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+subjects = Table(
+    "subjects",
+    metadata,
+    Column("n", _Serial, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("first_marked_at", Float, nullable=False),
+    Column("observation", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("failing_since", Float),
+    Column("lease_until", Float),
+    Column("token", Text, nullable=False),
+    Column("dead_at", Float),
+    Column("reason", Text, nullable=False),
+    Column("ready_at", Float),  # from when on it can be claimed; NULL for dead letters
+    Index("subjects_identity", "kind", "dataset", "id", unique=True),
+    Index("subjects_ready", "kind", "dataset", "ready_at"),
+)
+Index(
+    "subjects_dead",
+    subjects.c.dead_at,
+    sqlite_where=subjects.c.dead_at.is_not(None),
+    postgresql_where=subjects.c.dead_at.is_not(None),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("dataset", Text, primary_key=True),
+    Column("task_id", Text, primary_key=True),
+    Column("task_number", BigInteger, nullable=False),  # sorts numeric task ids; 0 for others
+    Column("bucket", Text, nullable=False),
+    Column("key", _Bytewise, nullable=False),
+    Column("task_key", Text, nullable=False),
+    Column("etag", Text),
+    Column("version_id", Text),
+    Column("size", BigInteger),
+    Column("serial", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Index("records_by_object", "dataset", "bucket", "key", "serial"),
+    Index("records_by_task_key", "dataset", "task_key"),
+    Index("records_by_number", "dataset", "task_number", "task_id"),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("n", _Serial, primary_key=True),
+    Column("dataset", Text, nullable=False),
+    Column("marker", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("placements", Text, nullable=False),
+    Index("intents_identity", "marker", unique=True),
+)
+
+staged = Table(
+    "staged",
+    metadata,
+    Column("seq", _Serial, primary_key=True),
+    Column("dataset", Text, nullable=False),
+    Column("annotation_id", Text, nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("row", Text),  # NULL: the annotation is gone
+    Index("staged_identity", "dataset", "annotation_id", unique=True),
+    Index("staged_in_order", "dataset", "seq"),
+    sqlite_autoincrement=True,  # a `seq` that was handed out is never used again
+)
+
+known = Table(
+    "known",
+    metadata,
+    Column("dataset", Text, primary_key=True),
+    Column("annotation_id", Text, primary_key=True),
+    Column("task_id", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # empty while a deletion waits
+    Index("known_by_task", "dataset", "task_id"),
+)
+
+cursors = Table("cursors", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))

@@ -1,0 +1,126 @@
+"""Statements of records and intents. Used by `sql` only; each is one step of a transaction."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Select, delete, select, tuple_
+
+from syncd.domain.model import Intent, ObjectRef, Placement, Record, TaskState
+from syncd.state.database import chunks, upsert
+from syncd.state.rules import task_order
+from syncd.state.schema import intents, records
+
+_PAGE = 1000
+_PLACEMENTS: TypeAdapter[tuple[Placement, ...]] = TypeAdapter(tuple[Placement, ...])
+_C = records.c
+_RECORD = (_C.dataset, _C.bucket, _C.key, _C.task_key, _C.task_id, _C.etag, _C.version_id, _C.size, _C.serial, _C.state)
+_OBJECT_ORDER = (_C.key, _C.serial, _C.task_number, _C.task_id)
+
+
+def of_objects(connection: Connection, dataset: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, list[Record]]:
+    """See `Records.records`."""
+    keys: dict[str, set[str]] = defaultdict(set)
+    for ref in refs:
+        keys[ref.bucket].add(ref.key)
+    found: dict[ObjectRef, list[Record]] = defaultdict(list)
+    for bucket, in_bucket in keys.items():
+        for chunk in chunks(list(in_bucket)):
+            ours = _select(dataset).where(_C.bucket == bucket, _C.key.in_(chunk)).order_by(*_OBJECT_ORDER)
+            for record in map(_record, connection.execute(ours)):
+                found[record.ref].append(record)
+    return dict(found)
+
+
+def by_task(connection: Connection, dataset: str, task_ids: Sequence[str]) -> dict[str, Record]:
+    """See `Records.by_task`."""
+    found: dict[str, Record] = {}
+    for chunk in chunks(list(set(task_ids))):
+        rows = connection.execute(_select(dataset).where(_C.task_id.in_(chunk)))
+        found.update((record.task_id, record) for record in map(_record, rows))
+    return found
+
+
+def task_keys(connection: Connection, dataset: str, keys: Sequence[str]) -> set[str]:
+    """See `Records.task_keys`."""
+    found: set[str] = set()
+    for chunk in chunks(list(set(keys))):
+        ours = select(_C.task_key).where(_C.dataset == dataset, _C.task_key.in_(chunk))
+        found.update(connection.execute(ours).scalars())
+    return found
+
+
+def object_page(connection: Connection, dataset: str, bucket: str, after: str) -> list[Record]:
+    """The next page of `Records.walk`: all records up to the key of the page's last row, so no object is split."""
+    behind = _select(dataset).where(_C.bucket == bucket, _C.key > after)
+    last = behind.with_only_columns(_C.key).order_by(_C.key).offset(_PAGE - 1).limit(1)
+    key = connection.execute(last).scalar()
+    page = behind if key is None else behind.where(_C.key <= key)
+    return [_record(row) for row in connection.execute(page.order_by(*_OBJECT_ORDER))]
+
+
+def task_page(connection: Connection, dataset: str, after: tuple[int, str]) -> list[Record]:
+    """The next page of `Records.walk_tasks`, from behind that place in the order of task ids."""
+    order = (_C.task_number, _C.task_id)
+    page = _select(dataset).where(tuple_(*order) > after).order_by(*order).limit(_PAGE)
+    return [_record(row) for row in connection.execute(page)]
+
+
+def _select(dataset: str) -> Select[Any]:
+    return select(*_RECORD).where(_C.dataset == dataset)
+
+
+def _record(row: Sequence[Any]) -> Record:
+    dataset, bucket, key, task_key, task_id, etag, version_id, size, serial, state = row
+    ref = ObjectRef(bucket, key)
+    return Record(dataset, ref, task_key, task_id, etag, version_id, size, serial, TaskState(state))
+
+
+def intend(connection: Connection, intent: Intent) -> None:
+    """See `Records.intend`; the same marker again replaces the intent."""
+    row = {
+        "dataset": intent.dataset,
+        "marker": intent.marker,
+        "created_at": intent.created_at,
+        "placements": _PLACEMENTS.dump_json(intent.placements).decode(),
+    }
+    upsert(connection, intents, ("marker",), [row])
+
+
+def of_dataset(connection: Connection, dataset: str) -> list[Intent]:
+    """See `Records.intents`."""
+    columns = (intents.c.marker, intents.c.created_at, intents.c.placements)
+    ours = select(*columns).where(intents.c.dataset == dataset).order_by(intents.c.created_at, intents.c.n)
+    return [
+        Intent(dataset, marker, created_at, _PLACEMENTS.validate_json(placements))
+        for marker, created_at, placements in connection.execute(ours)
+    ]
+
+
+def record(connection: Connection, made: Sequence[Record], fulfils: str | None) -> None:
+    """See `Records.record`."""
+    upsert(connection, records, ("dataset", "task_id"), [_row(one) for one in made])
+    if fulfils is not None:
+        abandon(connection, fulfils)
+
+
+def _row(one: Record) -> dict[str, Any]:
+    return {
+        "dataset": one.dataset,
+        "task_id": one.task_id,
+        "task_number": task_order(one.task_id)[0],
+        "bucket": one.ref.bucket,
+        "key": one.ref.key,
+        "task_key": one.task_key,
+        "etag": one.etag,
+        "version_id": one.version_id,
+        "size": one.size,
+        "serial": one.serial,
+        "state": one.state,
+    }
+
+
+def abandon(connection: Connection, marker: str) -> None:
+    """See `Records.abandon`."""
+    connection.execute(delete(intents).where(intents.c.marker == marker))

@@ -1,0 +1,106 @@
+"""A local folder as a bucket: its regular files are the objects, their relative paths the keys.
+
+Made by `stores.open_store`; used by the folder source, the ingest flow and reconcile. All disk work runs in
+threads. An etag is made of modification time and size, so a rewrite of the same size within one tick of the
+file system's clock is not seen. What a folder's tree may hold, and what is refused, is told in `stores.tree`.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from syncd.domain.errors import Retryable
+from syncd.domain.model import ObjectRef, Observation
+from syncd.domain.routing import bucket_url
+from syncd.ports import Seen
+from syncd.stores.tree import Tree
+
+PAGE = 1_000
+TOGETHER = 100
+"""Heads done in one call of a thread: the call costs five times what the look does."""
+
+
+@dataclass
+class _Turn:
+    """Heads asked for in one turn of the event loop, and what will have been seen."""
+
+    keys: list[str] = field(default_factory=list)
+    looks: "asyncio.Future[dict[str, Observation | Retryable]] | None" = None
+
+
+class FolderStore:
+    """One folder. `now` dates what is seen (pass the clock's): unix seconds."""
+
+    def __init__(self, root: Path, *, hidden: bool = False, now: Callable[[], float] = time.time) -> None:
+        self.bucket = bucket_url(str(root))
+        self._tree = Tree(root, hidden=hidden)
+        self._now = now
+        self._turn = _Turn()
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """By reason, how often something was met that can be no object: links, FIFOs, names that are not UTF-8."""
+        return self._tree.skipped
+
+    async def head(self, key: str) -> Observation:
+        """As the port says. Retryable also when the folder as a whole cannot be reached."""
+        turn = self._turn
+        turn.keys.append(key)
+        if turn.looks is None:
+            turn.looks = asyncio.ensure_future(self._take_turn(turn))
+        if len(turn.keys) == TOGETHER:
+            self._turn = _Turn()
+        looks = await asyncio.shield(turn.looks)
+        if isinstance(look := looks[key], Retryable):
+            raise look
+        return look
+
+    async def list(self, *, after: str = "") -> AsyncIterator[Sequence[Seen]]:
+        """As the port says: up to 1,000 a page."""
+        pages = self._pages(after)
+        try:
+            while page := await asyncio.to_thread(next, pages, None):
+                yield page
+        finally:
+            with suppress(ValueError):  # cancelled while its thread still works: it closes when that lets go of it
+                pages.close()
+
+    async def get(self, key: str, *, limit: int) -> bytes:
+        """As the port says."""
+        return await asyncio.to_thread(self._tree.read, key, limit)
+
+    async def _take_turn(self, turn: "_Turn") -> dict[str, Observation | Retryable]:
+        """Starts after everybody has asked who asks in this turn of the loop."""
+        if self._turn is turn:
+            self._turn = _Turn()
+        return await asyncio.to_thread(lambda: {key: self._attempt(key) for key in turn.keys})
+
+    def _attempt(self, key: str) -> Observation | Retryable:
+        try:
+            return self._head(key)
+        except Retryable as error:
+            return error
+
+    def _head(self, key: str) -> Observation:
+        now = self._now()
+        found = self._tree.stat(key)
+        return _observation(now, found) if found else Observation(now, gone=True)
+
+    def _pages(self, after: str) -> Generator[Sequence[Seen], None, None]:
+        found = self._tree.walk(after)
+        while page := self._page(found):
+            yield page
+
+    def _page(self, found: Iterator[tuple[str, os.stat_result]]) -> Sequence[Seen]:
+        now = self._now()
+        return [(ObjectRef(self.bucket, key), _observation(now, status)) for key, status in islice(found, PAGE)]
+
+
+def _observation(now: float, found: os.stat_result) -> Observation:
+    return Observation(now, etag=f"{found.st_mtime_ns:x}-{found.st_size:x}", size=found.st_size)

@@ -1,0 +1,125 @@
+"""What goes wrong in a user's hands: one clear line each, an exit code, and no traceback."""
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.acceptance.site import Site, until
+from tests.label_studio import LabelStudioServer, free_port
+
+
+def _run(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = site.cli(*(arguments or ("run",)))
+    assert "Traceback" not in done.stderr + done.stdout, done.stderr
+    return done
+
+
+def _edit(site: Site, old: str, new: str) -> None:
+    text = site.config.read_text()
+    assert old in text
+    site.config.write_text(text.replace(old, new))
+
+
+def test_a_second_daemon_on_one_state_file_ends_at_once_and_names_the_first(site: Site) -> None:
+    daemon = site.start()
+    second = _run(site)
+    assert second.returncode == 78
+    assert str(daemon.pid) in second.stderr
+    assert "in use" in second.stderr
+    assert daemon.poll() is None
+
+
+def test_a_wrong_token(site: Site) -> None:
+    (site.home / "token").write_text("0" * 40)
+    done = _run(site)
+    assert done.returncode == 78
+    assert "annotators.studio.token" in done.stderr
+    assert "0" * 40 not in done.stderr
+
+
+def test_a_missing_token(site: Site) -> None:
+    (site.home / "token").unlink()
+    done = _run(site)
+    assert done.returncode == 78
+    assert "annotators.studio.token" in done.stderr
+
+
+def test_a_wrong_url(site: Site) -> None:
+    daemon = site.start()
+    _edit(site, f'url = "{site.studio.url}"', f'url = "http://127.0.0.1:{site.port}"')
+    _edit(site, f'data_dir = "{site.home}/data"', f'data_dir = "{site.home}/data2"')
+    done = _run(site, "doctor")
+    assert done.returncode == 1
+    assert "annotators.studio.url" in done.stdout
+    assert daemon.poll() is None
+
+
+def test_an_unreachable_server_does_not_keep_the_daemon_from_keeping_events(site: Site) -> None:
+    port = free_port()
+    _edit(site, f'url = "{site.studio.url}"', f'url = "http://127.0.0.1:{port}"')
+    site.start()
+    site.drop(["a.jpg"])
+    until("the event is kept", lambda: site.json("status")[0]["waiting"] == 1)
+    assert "annotator.unreachable" in site.log()
+    assert "Traceback" not in site.log()
+    doctor = _run(site, "doctor")
+    assert doctor.returncode == 1
+    assert f"127.0.0.1:{port}" in doctor.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("[reconcile]", "[reconcile]\nevry = 3", ["reconcile.evry", "every"]),
+        (
+            'task = "image-classification"',
+            'task = "image-clasification"',
+            ["datasets.photos.task", "image-classification"],
+        ),
+        ('labels = ["cat", "dog"]', "labels = []", ["datasets.photos", "labels"]),
+        ('labels = ["cat", "dog"]', 'labels = ["cat", "cat"]', ["labels", "cat"]),
+        ('annotator = "studio"', 'annotator = "studios"', ["datasets.photos.annotator", "studio"]),
+        ('type = "folder"', 'type = "floppy"', ["sources.photos.type", "folder"]),
+        ("port = ", "port = 99", ["receiver.port"]),
+        ("[retry]", "[retry", ["line"]),
+    ],
+)
+def test_a_mistake_in_the_configuration(site: Site, old: str, new: str, words: list[str]) -> None:
+    _edit(site, old, new)
+    done = _run(site)
+    assert done.returncode == 78
+    for word in words:
+        assert word in done.stderr
+
+
+def test_all_mistakes_at_once_each_on_its_line(site: Site) -> None:
+    _edit(site, "[reconcile]", "[reconcile]\nevry = 3")
+    _edit(site, 'annotator = "studio"', 'annotator = "studios"')
+    done = _run(site)
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 2
+
+
+def test_a_label_config_file_that_label_studio_cannot_use(site: Site) -> None:
+    (site.home / "bad.xml").write_text("<View><Choices name='c' toName='nothing'><Choice value='a'/></Choices></View>")
+    _edit(site, 'task = "image-classification"', 'label_config = "bad.xml"')
+    _edit(site, 'labels = ["cat", "dog"]\n', "")
+    done = _run(site)
+    assert done.returncode == 78
+    assert "datasets.photos.label_config" in done.stderr
+
+
+def test_a_label_config_that_drifted_is_refused_warned_of_or_updated(
+    make_site: Callable[..., Site], label_studio: LabelStudioServer
+) -> None:
+    site = make_site(label_studio, on_drift="warn")
+    daemon = site.start()
+    until("opened", lambda: "dataset.opened" in site.log())
+    site.stop(daemon)
+    _edit(site, 'labels = ["cat", "dog"]', 'labels = ["cat", "dog", "bird"]')
+    daemon = site.start()
+    until("warned", lambda: "dataset.drifted" in site.log())
+    site.stop(daemon)
+    _edit(site, 'on_drift = "warn"', 'on_drift = "update"')
+    site.start()
+    until("updated", lambda: "bird" in str((site.person.project(site.title) or {}).get("label_config")))

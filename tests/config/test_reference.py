@@ -1,0 +1,93 @@
+"""`config/syncd.toml` is the reference: it shows every field with its default, and nothing else."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+from syncd.annotators.label_studio.options import LabelStudioOptions, S3Link
+from syncd.config import Config, Dataset, Snapshots, load_config, warnings_of
+from syncd.domain.labels import TASKS
+from syncd.sources.folder import FolderOptions
+
+REFERENCE = Path(__file__).parents[2] / "config" / "syncd.toml"
+PLUGINS: dict[str, type[BaseModel]] = {
+    "sources.photos": FolderOptions,
+    "annotators.label-studio": LabelStudioOptions,
+    "annotators.label-studio.storages.0": S3Link,
+}
+# Examples where there is no default to show: the dataset's name, and tables.
+EXAMPLES = {"datasets.fruits.title", "datasets.fruits.snapshots", "annotators.label-studio.storages"}
+
+
+def uncommented() -> str:
+    """The file with every setting active. Settings are commented as `#name`, prose as `# prose`."""
+    return re.sub(r"^#(?=[\w\[])", "", REFERENCE.read_text(), flags=re.MULTILINE)
+
+
+def tables() -> dict[str, type[BaseModel]]:
+    """Where each model stands in the file."""
+    sections = {name: type(field.default) for name, field in Config.model_fields.items()}
+    own = {name: model for name, model in sections.items() if issubclass(model, BaseModel)}
+    return {**own, **PLUGINS, "datasets.fruits": Dataset, "datasets.fruits.snapshots": Snapshots}
+
+
+def fields() -> list[tuple[str, FieldInfo]]:
+    """Every field of every model, by dotted name."""
+    return [
+        (f"{place}.{name}", field) for place, model in tables().items() for name, field in model.model_fields.items()
+    ]
+
+
+def value_of(dotted: str, text: str) -> Any:
+    """What a text of TOML holds there. KeyError: nothing."""
+    found: Any = tomllib.loads(text)
+    for part in dotted.split("."):
+        found = found[int(part) if isinstance(found, list) else part]
+    return found
+
+
+def is_active(dotted: str) -> bool:
+    """Whether the example sets it, and so need not show its default."""
+    try:
+        value_of(dotted, REFERENCE.read_text())
+    except KeyError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("dotted", "field"), fields())
+def test_every_field_is_shown_with_its_default(dotted: str, field: FieldInfo) -> None:
+    # label_config is the other way to say what people do, so another dataset has it
+    value = value_of(dotted.replace("fruits.label_config", "reviews.label_config"), uncommented())
+    if field.default not in (None, PydanticUndefined) and dotted not in EXAMPLES and not is_active(dotted):
+        assert value == to_jsonable_python(field.default)
+
+
+@pytest.mark.parametrize(("dotted", "field"), fields())
+def test_every_field_says_what_it_is(dotted: str, field: FieldInfo) -> None:
+    assert field.description, dotted
+
+
+def test_the_data_directory_is_shown() -> None:
+    assert value_of("data_dir", uncommented()) == str(Config.model_fields["data_dir"].default)
+
+
+def test_all_tasks_are_listed() -> None:
+    text = " ".join(line.strip("# ") for line in REFERENCE.read_text().splitlines())
+    assert f"One of {', '.join(TASKS)}." in text
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_it_loads_as_it_is_and_with_every_setting_active(tmp_path: Path, whole: bool) -> None:
+    path = tmp_path / "syncd.toml"
+    path.write_text(uncommented() if whole else REFERENCE.read_text())
+    (tmp_path / "reviews.xml").write_text('<View><Text name="t" value="$t"/><TextArea name="a" toName="t"/></View>')
+    config = load_config(path, {"HOME": str(tmp_path)})
+    assert set(config.datasets) == ({"fruits", "reviews"} if whole else {"fruits"})
+    assert warnings_of(config) == []

@@ -1,0 +1,218 @@
+"""What every `SnapshotStore` does: the reference in memory, Lance in a folder, Lance on a real S3 server."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from syncd.domain.errors import Rejected
+from syncd.domain.model import RowStatus, VersionInfo
+from syncd.ports import SnapshotStore
+from syncd.snapshots.memory import MemorySnapshots
+from syncd.snapshots.store import LanceSnapshots
+from tests.clock import FakeClock
+from tests.seaweed import Seaweed
+from tests.snapshots.rows import gone, put, row
+
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(params=["memory", "folder", "seaweed"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SnapshotStore:
+    if request.param == "memory":
+        return MemorySnapshots(clock=FakeClock())
+    if request.param == "folder":
+        return LanceSnapshots(f"{tmp_path.as_uri()}/my%20snapshots", clock=FakeClock())
+    server: Seaweed = request.getfixturevalue("seaweed")
+    return LanceSnapshots(server.fresh(), clock=FakeClock(), storage_options=server.options)
+
+
+async def test_first_rows_become_v1_with_its_counts(store: SnapshotStore) -> None:
+    changes = [put("1"), put("2"), put("3", status=RowStatus.SKIPPED)]
+    made = await store.commit("fruits", changes, "hash-1")
+    assert made == VersionInfo(
+        dataset="fruits",
+        number=1,
+        created_at=1_000_000.0,
+        rows=3,
+        inserted=3,
+        updated=0,
+        deleted=0,
+        by_status={"submitted": 2, "skipped": 1},
+        label_config_hash="hash-1",
+        table_version=made.table_version if made else 0,
+    )
+    assert await store.versions("fruits") == [made]
+
+
+async def test_one_version_inserts_updates_and_deletes_and_leaves_the_one_before_as_it_was(
+    store: SnapshotStore,
+) -> None:
+    await store.commit("fruits", [put("1"), put("2"), put("3")], "h")
+    made = await store.commit("fruits", [put("2", labels=("dog",)), gone("3"), put("4"), put("1")], "h")
+    assert made is not None
+    assert (made.name, made.rows, made.inserted, made.updated, made.deleted) == ("v2", 3, 1, 1, 1)
+    assert await store.rows("fruits", 2) == [row("1"), row("2", labels=("dog",)), row("4")]
+    assert await store.rows("fruits", 1) == [row("1"), row("2"), row("3")]
+
+
+async def test_rows_come_back_exactly(store: SnapshotStore) -> None:
+    full = row(
+        "draft-7",
+        task_id="42",
+        status=RowStatus.INVALID,
+        invalid_reason="no such label: 'Äpfel' 🍏",
+        annotator="zoë@example.org",
+        ground_truth=True,
+        labels=("Äpfel", "日本", ""),
+        result='[{"value": {"text": ["line\\n", "\\u0000", "🍏"]}}]',
+        data='{"text": "Ü\\t"}',
+        object_uri="s3://photos/a b/Ü.jpg",
+        bucket="s3://photos",
+        key="a b/Ü.jpg",
+        etag='"abc"',
+        version_id="v-1",
+        retired=True,
+        lead_time=1.1,
+        created_at="2026-11-20T18:00:00.123456Z",
+        updated_at="2026-11-20T18:00:00Z",
+        prediction_id="9",
+        model_version="yolo-1",
+        prediction="[]",
+    )
+    empty = row("8", labels=(), result="", data="")
+    await store.commit("fruits", [put("draft-7", **_fields(full)), put("8", **_fields(empty))], "h")
+    assert await store.rows("fruits", 1) == [empty, full]
+
+
+async def test_a_megabyte_of_result_is_kept(store: SnapshotStore) -> None:
+    large = '["' + "ü" * MEGABYTE + '"]'
+    await store.commit("fruits", [put("1", result=large), put("2")], "h")
+    assert [r.result for r in await store.rows("fruits", 1)] == [large, row("2").result]
+
+
+async def test_times_come_back_as_utc_and_what_is_no_time_as_none(store: SnapshotStore) -> None:
+    changes = [
+        put("1", created_at="2026-11-20T20:00:00+02:00", updated_at="2026-11-20T18:00:00"),
+        put("2", created_at="yesterday", updated_at="2026-11-20T18:00:00.1234567Z"),
+    ]
+    await store.commit("fruits", changes, "h")
+    times = [(r.created_at, r.updated_at) for r in await store.rows("fruits", 1)]
+    assert times == [("2026-11-20T18:00:00Z", "2026-11-20T18:00:00Z"), (None, "2026-11-20T18:00:00.123456Z")]
+    assert await store.commit("fruits", changes, "h") is None
+
+
+async def test_what_the_table_holds_already_makes_no_version(store: SnapshotStore) -> None:
+    changes = [put("1"), put("2")]
+    await store.commit("fruits", changes, "h")
+    assert await store.commit("fruits", changes, "h") is None
+    assert await store.commit("fruits", [gone("9")], "another") is None
+    assert await store.commit("fruits", [], "h") is None
+    assert [info.number for info in await store.versions("fruits")] == [1]
+
+
+async def test_a_dataset_without_rows_has_no_versions(store: SnapshotStore) -> None:
+    assert await store.commit("empty", [gone("1")], "h") is None
+    assert await store.versions("empty") == []
+    assert await store.tags("empty") == {}
+    with pytest.raises(Rejected, match="no version v1: it has no versions yet"):
+        await store.rows("empty", 1)
+
+
+async def test_the_last_change_of_an_annotation_wins_within_a_commit(store: SnapshotStore) -> None:
+    await store.commit("fruits", [put("1"), put("1", task_id="2"), put("2"), gone("2"), gone("3"), put("3")], "h")
+    assert await store.rows("fruits", 1) == [row("1", task_id="2"), row("3")]
+
+
+async def test_a_version_may_be_empty_and_filled_again(store: SnapshotStore) -> None:
+    await store.commit("fruits", [put("1")], "h")
+    emptied = await store.commit("fruits", [gone("1")], "h")
+    assert emptied is not None
+    assert (emptied.rows, emptied.by_status) == (0, {})
+    assert await store.rows("fruits", 2) == []
+    filled = await store.commit("fruits", [put("1")], "h")
+    assert filled is not None
+    assert (filled.number, filled.inserted) == (3, 1)
+
+
+async def test_any_text_can_be_an_annotation_id(store: SnapshotStore) -> None:
+    ids = ["it's", 'a"b', "x\\", "' OR ''='", "é", "%"]
+    await store.commit("fruits", [put(id_) for id_ in ids], "h")
+    made = await store.commit("fruits", [gone(id_) for id_ in ids[:3]], "h")
+    assert made is not None
+    assert [r.annotation_id for r in await store.rows("fruits", 2)] == sorted(ids[3:])
+
+
+async def test_datasets_do_not_mix(store: SnapshotStore) -> None:
+    await store.commit("fruits", [put("1")], "h")
+    await store.commit("fruits2", [put("2")], "h")
+    assert await store.rows("fruits", 1) == [row("1")]
+    assert await store.rows("fruits2", 1) == [row("2")]
+
+
+async def test_commits_at_once_lose_nothing_and_number_without_gaps(store: SnapshotStore) -> None:
+    await asyncio.gather(*(store.commit("fruits", [put(str(n)), put("shared", task_id=str(n))], "h") for n in range(5)))
+    versions = await store.versions("fruits")
+    assert [info.number for info in versions] == [1, 2, 3, 4, 5]
+    assert len(await store.rows("fruits", 5)) == 6
+
+
+async def test_latest_follows_and_other_tags_stay_until_they_are_moved(store: SnapshotStore) -> None:
+    await store.commit("fruits", [put("1")], "h")
+    await store.tag("fruits", "production", 1)
+    await store.tag("fruits", "best.so-far_2", 1)
+    await store.commit("fruits", [put("2")], "h")
+    assert await store.tags("fruits") == {"latest": 2, "production": 1, "best.so-far_2": 1}
+    for number in (2, 2, 1, 2):
+        await store.tag("fruits", "production", number)
+    assert await store.tags("fruits") == {"latest": 2, "production": 2, "best.so-far_2": 1}
+
+
+@pytest.mark.parametrize("name", ["latest", "v3", "v03", "", "a b", "a/b", "..", "ü", "x.lock"])
+async def test_a_name_that_is_no_tag_is_refused(store: SnapshotStore, name: str) -> None:
+    await store.commit("fruits", [put("1")], "h")
+    with pytest.raises(Rejected, match="cannot be a tag"):
+        await store.tag("fruits", name, 1)
+
+
+async def test_a_version_that_is_not_there_is_refused_and_the_newest_named(store: SnapshotStore) -> None:
+    await store.commit("fruits", [put("1")], "h")
+    for asked in (store.rows("fruits", 2), store.tag("fruits", "x", 2), store.diff("fruits", 1, 2)):
+        with pytest.raises(Rejected, match="no version v2: the newest is v1"):
+            await asked
+    assert await store.tags("fruits") == {"latest": 1}
+
+
+async def test_diff_tells_ids_and_label_counts_of_submitted_rows(store: SnapshotStore) -> None:
+    first = [put("1"), put("2", labels=("cat", "dog")), put("3"), put("4", status=RowStatus.SKIPPED, labels=("owl",))]
+    await store.commit("fruits", first, "h")
+    await store.commit("fruits", [put("2", labels=("owl",)), gone("3")], "h")
+    await store.commit("fruits", [put("5", labels=("owl",))], "h")
+    diff = await store.diff("fruits", 1, 3)
+    assert (diff.inserted, diff.updated, diff.deleted) == (("5",), ("2",), ("3",))
+    assert (diff.labels_before, diff.labels_after) == ({"cat": 3, "dog": 1}, {"cat": 1, "owl": 2})
+
+
+async def test_diff_goes_backwards_from_nothing_and_to_itself(store: SnapshotStore) -> None:
+    await store.commit("fruits", [put("1"), put("2")], "h")
+    await store.commit("fruits", [put("1", task_id="7"), gone("2"), put("3")], "h")
+    back = await store.diff("fruits", 2, 1)
+    assert (back.inserted, back.updated, back.deleted) == (("2",), ("1",), ("3",))
+    everything = await store.diff("fruits", 0, 2)
+    assert (everything.inserted, everything.updated, everything.deleted) == (("1", "3"), (), ())
+    assert everything.labels_before == {}
+    same = await store.diff("fruits", 2, 2)
+    assert (same.inserted, same.updated, same.deleted) == ((), (), ())
+
+
+async def test_diff_sees_what_went_and_came_back(store: SnapshotStore) -> None:
+    await store.commit("fruits", [put("1"), put("2"), put("3")], "h")
+    await store.commit("fruits", [gone("1"), gone("2"), put("3", task_id="7")], "h")
+    await store.commit("fruits", [put("1"), put("2", task_id="7"), put("3")], "h")
+    diff = await store.diff("fruits", 1, 3)
+    assert (diff.inserted, diff.updated, diff.deleted) == ((), ("2",), ())
+
+
+def _fields(made: object) -> dict[str, object]:
+    names = made.__slots__  # type: ignore[attr-defined]
+    return {name: getattr(made, name) for name in names if name not in {"annotation_id", "digest"}}

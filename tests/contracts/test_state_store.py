@@ -1,0 +1,773 @@
+"""The contract of `ports.StateStore`: every sentence of its docstrings, on every store there is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from syncd.domain.model import (
+    Claim,
+    Intent,
+    Kind,
+    Mark,
+    ObjectRef,
+    Observation,
+    Outcome,
+    Placement,
+    Record,
+    Row,
+    RowStatus,
+    Settlement,
+    StagedChange,
+    Subject,
+    TaskState,
+)
+from syncd.ports import Backlog, Lane, StateStore
+from syncd.state import MemoryState, open_state
+from tests.clock import FakeClock
+
+BUCKET = "s3://photos"
+CAT = Subject(Kind.OBJECT, "pets", ObjectRef(BUCKET, "cats/1.jpg").id)
+DOG = Subject(Kind.OBJECT, "pets", ObjectRef(BUCKET, "dogs/1.jpg").id)
+CAR = Subject(Kind.OBJECT, "cars", ObjectRef(BUCKET, "cars/1.jpg").id)
+TASK = Subject(Kind.TASK, "pets", "17")
+PETS = Subject(Kind.DATASET, "pets", "pets")
+LEASE = 60.0
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+async def _memory(_: Path, clock: FakeClock) -> StateStore:
+    return MemoryState(clock)
+
+
+async def _sqlite(directory: Path, clock: FakeClock) -> StateStore:
+    return await open_state(directory / "state.db", clock)
+
+
+ADAPTERS: dict[str, Callable[[Path, FakeClock], Awaitable[StateStore]]] = {"memory": _memory, "sqlite": _sqlite}
+
+
+@pytest.fixture(params=ADAPTERS)
+async def state(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncIterator[StateStore]:
+    store = await ADAPTERS[request.param](tmp_path, clock)
+    yield store
+    await store.close()
+
+
+async def claim(state: StateStore, limit: int = 10, avoid: Collection[Lane] = ()) -> list[Claim]:
+    return await state.claim(limit=limit, lease=LEASE, avoid=avoid)
+
+
+async def claim_one(state: StateStore) -> Claim:
+    (one,) = await claim(state)
+    return one
+
+
+async def subjects(state: StateStore) -> list[Subject]:
+    return [one.subject for one in await claim(state)]
+
+
+async def die(state: StateStore, subject: Subject, reason: str = "broken") -> None:
+    await state.mark([Mark(subject)])
+    await state.settle([Settlement(await claim_one(state), Outcome.DEAD, reason)])
+
+
+# ---------------------------------------------------------------- mark
+
+
+async def test_a_marked_subject_can_be_claimed_once(state: StateStore) -> None:
+    await state.mark([Mark(CAT)])
+    assert await subjects(state) == [CAT]
+    assert await subjects(state) == []
+
+
+async def test_a_subject_marked_many_times_is_one_subject(state: StateStore) -> None:
+    await state.mark([Mark(CAT), Mark(CAT)])
+    await state.mark([Mark(CAT)])
+    assert (await claim_one(state)).generation == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "believed"),
+    [
+        (Observation(5, "new", sequencer="B0"), Observation(9, "old", sequencer="A0"), "new"),
+        (Observation(9, "old", sequencer="A0"), Observation(5, "new", sequencer="B0"), "new"),
+        (Observation(9, "late"), Observation(5, "early"), "late"),
+        (Observation(5, "seen"), None, "seen"),
+        (None, Observation(5, "seen"), "seen"),
+    ],
+)
+async def test_the_newer_observation_is_kept(
+    state: StateStore, first: Observation | None, second: Observation | None, believed: str
+) -> None:
+    await state.mark([Mark(CAT, first)])
+    await state.mark([Mark(CAT, second)])
+    seen = (await claim_one(state)).observation
+    assert seen
+    assert seen.etag == believed
+
+
+@pytest.mark.parametrize(
+    "observation",
+    [
+        Observation(1_700_000_000.123456789, 'e"tag', "v/1 é", "00ABC", 2**53 + 1, gone=False),
+        Observation(0.1 + 0.2, gone=True),
+        Observation(3.0, etag="", sequencer="", size=0),
+    ],
+)
+async def test_an_observation_comes_back_exactly(state: StateStore, observation: Observation) -> None:
+    await state.mark([Mark(CAT, observation)])
+    assert (await claim_one(state)).observation == observation
+
+
+@pytest.mark.parametrize(
+    "id_", ["s3://b a b/ü\n\t\x01\x7f", "s3://b 🦊/\u2028'\"\\%_", "s3://b  ", "s3://b \ufeff\uffff"]
+)
+async def test_keys_may_hold_any_unicode(state: StateStore, id_: str) -> None:
+    subject = Subject(Kind.OBJECT, "päts 'x'", id_)
+    await state.mark([Mark(subject)])
+    assert await subjects(state) == [subject]
+
+
+async def test_a_mark_with_a_delay_is_due_after_it(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(PETS, delay=30)])
+    clock.advance(29.9)
+    assert await subjects(state) == []
+    clock.advance(0.1)
+    assert await subjects(state) == [PETS]
+
+
+async def test_marked_again_a_subject_keeps_the_earlier_due_time(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(PETS, delay=30), Mark(CAR, delay=90)])
+    await state.mark([Mark(PETS, delay=90), Mark(CAR, delay=30)])
+    clock.advance(30)
+    assert await subjects(state) + await subjects(state) == [PETS, CAR]
+
+
+async def test_a_postponing_mark_moves_the_due_time_back(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(PETS, delay=30)])
+    clock.advance(20)
+    await state.mark([Mark(PETS, delay=30, postpone=True)])
+    clock.advance(20)
+    assert await subjects(state) == []
+    clock.advance(10)
+    assert await subjects(state) == [PETS]
+
+
+async def test_a_mark_ends_backing_off_and_forgets_failures(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT)])
+    await state.settle([Settlement(await claim_one(state), Outcome.AGAIN, delay=3600)])
+    clock.advance(1)
+    await state.mark([Mark(CAT)])
+    again = await claim_one(state)
+    assert (again.attempts, again.failing_since) == (0, None)
+
+
+async def test_a_mark_revives_a_dead_subject_after_its_delay(state: StateStore, clock: FakeClock) -> None:
+    await die(state, CAT)
+    clock.advance(100)
+    await state.mark([Mark(CAT, delay=5)])
+    assert await state.dead_letters() == []
+    assert await subjects(state) == []
+    clock.advance(5)
+    assert (await claim_one(state)).attempts == 0
+
+
+async def test_no_marks_are_fine(state: StateStore) -> None:
+    await state.mark([])
+    await state.settle([])
+    await state.renew([], lease=LEASE)
+    assert await claim(state) == []
+
+
+async def test_ten_thousand_subjects_go_in_and_out_at_once(state: StateStore) -> None:
+    many = [Subject(Kind.OBJECT, "pets", f"{BUCKET} {n:05}") for n in range(10_000)]
+    await state.mark([Mark(s) for s in many])
+    await state.mark([Mark(s) for s in many])
+    claims = await claim(state, limit=10_000)
+    assert [c.subject for c in claims] == many
+    assert {c.generation for c in claims} == {2}
+    await state.settle([Settlement(c, Outcome.DONE) for c in claims])
+    assert await state.backlog() == []
+
+
+# ---------------------------------------------------------------- claim
+
+
+async def test_a_claim_takes_the_longest_waiting_of_one_kind_and_dataset(state: StateStore, clock: FakeClock) -> None:
+    for subject in (CAT, CAR, TASK, DOG):
+        await state.mark([Mark(subject)])
+        clock.advance(1)
+    assert [await subjects(state) for _ in range(4)] == [[CAT, DOG], [CAR], [TASK], []]
+
+
+async def test_a_claim_passes_over_the_lanes_to_avoid(state: StateStore, clock: FakeClock) -> None:
+    for subject in (CAT, DOG, CAR, TASK):
+        await state.mark([Mark(subject)])
+        clock.advance(1)
+    busy = {(Kind.OBJECT, "pets")}
+    assert [c.subject for c in await claim(state, avoid=busy)] == [CAR]
+    assert [c.subject for c in await claim(state, avoid=busy)] == [TASK]
+    assert await claim(state, avoid=busy) == []
+    assert await subjects(state) == [CAT, DOG]
+
+
+async def test_a_claim_takes_no_more_than_its_limit_in_due_order(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(DOG, delay=2), Mark(CAT, delay=1)])
+    clock.advance(5)
+    (first,) = await claim(state, limit=1)
+    (second,) = await claim(state, limit=1)
+    assert (first.subject, second.subject) == (CAT, DOG)
+
+
+async def test_of_subjects_due_at_once_the_one_marked_first_comes_first(state: StateStore) -> None:
+    await state.mark([Mark(DOG), Mark(CAR), Mark(CAT)])
+    await state.mark([Mark(CAT), Mark(DOG)])
+    assert await subjects(state) == [DOG, CAT]
+
+
+async def test_after_its_lease_a_subject_can_be_claimed_under_another_token(
+    state: StateStore, clock: FakeClock
+) -> None:
+    await state.mark([Mark(CAT)])
+    lost = await claim_one(state)
+    clock.advance(LEASE - 0.1)
+    assert await claim(state) == []
+    clock.advance(0.1)
+    again = await claim_one(state)
+    assert lost.token
+    assert again.token
+    assert again.token != lost.token
+
+
+async def test_concurrent_claims_never_share_a_subject(state: StateStore) -> None:
+    await state.mark([Mark(Subject(Kind.TASK, "pets", str(n))) for n in range(100)])
+    batches = await asyncio.gather(*(claim(state, limit=7) for _ in range(20)))
+    taken = [c.subject.id for batch in batches for c in batch]
+    assert sorted(taken, key=int) == [str(n) for n in range(100)]
+
+
+async def test_a_renewed_claim_is_held_from_now(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT)])
+    held = await claim_one(state)
+    clock.advance(LEASE / 2)
+    await state.renew([held], lease=LEASE)
+    clock.advance(LEASE - 0.1)
+    assert await claim(state) == []
+    clock.advance(0.1)
+    assert await subjects(state) == [CAT]
+
+
+async def test_renewing_passes_over_claims_that_were_lost(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT), Mark(DOG)])
+    cat, dog = await claim(state)
+    await state.settle([Settlement(dog, Outcome.DONE)])
+    clock.advance(LEASE)
+    await claim_one(state)
+    clock.advance(LEASE - 1)
+    await state.renew([cat, dog], lease=LEASE)
+    clock.advance(1)
+    assert await subjects(state) == [CAT]
+
+
+# ---------------------------------------------------------------- settle
+
+
+async def test_done_removes_the_subject(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT)])
+    await state.settle([Settlement(await claim_one(state), Outcome.DONE)])
+    clock.advance(1e6)
+    assert await claim(state) == []
+    assert await state.backlog() == []
+
+
+async def test_again_makes_it_due_after_the_delay_and_counts_the_failure(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT)])
+    failed_at: list[float] = []
+    for attempts in (0, 1, 2):
+        one = await claim_one(state)
+        assert one.attempts == attempts
+        assert one.failing_since == (failed_at[0] if failed_at else None)
+        failed_at.append(clock.now())
+        await state.settle([Settlement(one, Outcome.AGAIN, delay=10)])
+        clock.advance(9.9)
+        assert await claim(state) == []
+        clock.advance(0.1)
+    assert await subjects(state) == [CAT]
+
+
+async def test_again_without_a_failure_leaves_the_attempts(state: StateStore) -> None:
+    await state.mark([Mark(CAT)])
+    await state.settle([Settlement(await claim_one(state), Outcome.AGAIN)])
+    failed = await claim_one(state)
+    await state.settle([Settlement(failed, Outcome.AGAIN, failed=False)])
+    again = await claim_one(state)
+    assert (again.attempts, again.failing_since) == (1, failed.failing_since)
+
+
+async def test_dead_puts_it_among_the_dead_letters(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT)])
+    await state.settle([Settlement(await claim_one(state), Outcome.AGAIN)])
+    clock.advance(5)
+    await state.settle([Settlement(await claim_one(state), Outcome.DEAD, "no such bucket")])
+    clock.advance(1e6)
+    assert await claim(state) == []
+    (letter,) = await state.dead_letters()
+    assert (letter.subject, letter.reason, letter.attempts) == (CAT, "no such bucket", 2)
+    assert letter.dead_at == clock.now() - 1e6
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+async def test_marked_since_its_claim_a_subject_stays_due_whatever_the_outcome(
+    state: StateStore, outcome: Outcome
+) -> None:
+    await state.mark([Mark(CAT, Observation(1, "first"))])
+    before = await claim_one(state)
+    await state.mark([Mark(CAT, Observation(2, "second"))])
+    assert await claim(state) == [], "a mark does not end the lease"
+    await state.settle([Settlement(before, outcome, delay=3600)])
+    after = await claim_one(state)
+    assert after.observation == Observation(2, "second")
+    assert (after.generation, after.attempts) == (2, 0)
+
+
+async def test_a_postponing_mark_since_the_claim_names_the_due_time(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(PETS)])
+    before = await claim_one(state)
+    await state.mark([Mark(PETS, delay=30, postpone=True)])
+    await state.settle([Settlement(before, Outcome.DONE)])
+    assert await claim(state) == []
+    clock.advance(30)
+    assert await subjects(state) == [PETS]
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+async def test_a_settlement_of_a_lost_claim_has_no_effect(
+    state: StateStore, clock: FakeClock, outcome: Outcome
+) -> None:
+    await state.mark([Mark(CAT)])
+    lost = await claim_one(state)
+    clock.advance(LEASE)
+    held = await claim_one(state)
+    await state.settle([Settlement(lost, outcome)])
+    assert await claim(state) == []
+    assert await state.dead_letters() == []
+    await state.settle([Settlement(held, Outcome.DONE)])
+    assert await state.backlog() == []
+
+
+async def test_a_claim_can_be_settled_after_its_lease_while_nobody_else_took_it(
+    state: StateStore, clock: FakeClock
+) -> None:
+    await state.mark([Mark(CAT)])
+    late = await claim_one(state)
+    clock.advance(2 * LEASE)
+    await state.settle([Settlement(late, Outcome.DONE)])
+    assert await state.backlog() == []
+
+
+async def test_a_claim_is_settled_only_once(state: StateStore) -> None:
+    await state.mark([Mark(CAT)])
+    one = await claim_one(state)
+    await state.settle([Settlement(one, Outcome.AGAIN), Settlement(one, Outcome.DEAD)])
+    await state.settle([Settlement(one, Outcome.DONE)])
+    assert (await claim_one(state)).attempts == 1
+
+
+# ---------------------------------------------------------------- wait
+
+
+async def test_wait_returns_at_once_while_something_is_due(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT)])
+    before = clock.now()
+    await state.wait(3600)
+    assert clock.now() == before
+
+
+async def test_wait_sleeps_no_longer_than_until_the_next_due_time(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT, delay=0.25)])
+    before = clock.now()
+    await state.wait(3600)
+    assert clock.now() == before + 0.25
+    assert await subjects(state) == [CAT]
+
+
+async def test_wait_returns_after_its_timeout(state: StateStore, clock: FakeClock) -> None:
+    before = clock.now()
+    await state.wait(0.5)
+    assert clock.now() == before + 0.5
+
+
+class StoppedClock(FakeClock):
+    """A clock on which nothing but an event can end a wait; `asleep` is set once somebody sleeps on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """Never return."""
+        self.asleep.set()
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+@pytest.mark.parametrize("event", ["mark", "again", "revive"])
+async def test_wait_is_woken_by_what_makes_a_subject_due(tmp_path: Path, adapter: str, event: str) -> None:
+    clock = StoppedClock()
+    state = await ADAPTERS[adapter](tmp_path, clock)
+    await die(state, DOG)
+    await state.mark([Mark(CAT)])
+    held = await claim_one(state)
+    async with asyncio.timeout(10):
+        waiting = asyncio.create_task(state.wait(3600))
+        await clock.asleep.wait()
+        if event == "mark":
+            await state.mark([Mark(TASK)])
+        elif event == "again":
+            await state.settle([Settlement(held, Outcome.AGAIN)])
+        else:
+            await state.revive([DOG])
+        await waiting
+    await state.close()
+
+
+# ---------------------------------------------------------------- backlog, dead letters
+
+
+async def test_the_backlog_counts_by_kind_and_dataset(state: StateStore, clock: FakeClock) -> None:
+    start = clock.now()
+    await die(state, DOG)
+    clock.advance(10)
+    await state.mark([Mark(CAT), Mark(CAR), Mark(PETS, delay=3600)])
+    await claim(state, limit=1)
+    clock.advance(10)
+    await state.mark([Mark(CAT), Mark(TASK), Mark(replace(TASK, id="18"))])
+    assert sorted(await state.backlog(), key=lambda b: (b.kind, b.dataset)) == [
+        Backlog(Kind.DATASET, "pets", pending=1, claimed=0, dead=0, oldest=start + 10),
+        Backlog(Kind.OBJECT, "cars", pending=1, claimed=0, dead=0, oldest=start + 10),
+        Backlog(Kind.OBJECT, "pets", pending=0, claimed=1, dead=1, oldest=start + 10),
+        Backlog(Kind.TASK, "pets", pending=2, claimed=0, dead=0, oldest=start + 20),
+    ]
+
+
+async def test_the_backlog_counts_a_lapsed_claim_as_pending(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT)])
+    await claim(state)
+    clock.advance(LEASE)
+    (backlog,) = await state.backlog()
+    assert (backlog.pending, backlog.claimed) == (1, 0)
+
+
+async def test_the_dead_alone_are_not_waiting(state: StateStore) -> None:
+    await die(state, CAT)
+    assert await state.backlog() == [Backlog(Kind.OBJECT, "pets", pending=0, claimed=0, dead=1, oldest=None)]
+
+
+async def test_a_success_ends_the_wait_of_a_subject_marked_meanwhile(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT)])
+    one = await claim_one(state)
+    clock.advance(50)
+    await state.mark([Mark(CAT)])
+    await state.settle([Settlement(one, Outcome.DONE)])
+    (backlog,) = await state.backlog()
+    assert backlog.oldest == clock.now()
+
+
+async def test_dead_letters_are_listed_oldest_first(state: StateStore, clock: FakeClock) -> None:
+    for subject in (DOG, CAR, CAT):
+        await die(state, subject, f"no {subject.id}")
+        clock.advance(1)
+    assert [letter.subject for letter in await state.dead_letters()] == [DOG, CAR, CAT]
+    assert [letter.subject for letter in await state.dead_letters("pets")] == [DOG, CAT]
+    assert await state.dead_letters("none") == []
+
+
+async def test_revived_dead_letters_are_due_now_with_their_failures_forgotten(state: StateStore) -> None:
+    await die(state, CAT)
+    assert await state.revive([CAT, DOG, CAT]) == 1
+    assert await state.revive([CAT]) == 0
+    one = await claim_one(state)
+    assert (one.subject, one.attempts, one.failing_since) == (CAT, 0, None)
+
+
+async def test_dropped_dead_letters_are_forgotten(state: StateStore) -> None:
+    await die(state, CAT)
+    await state.mark([Mark(DOG)])
+    assert await state.drop([CAT, DOG]) == 1
+    assert await state.dead_letters() == []
+    assert await subjects(state) == [DOG], "what is not dead is not dropped"
+
+
+# ---------------------------------------------------------------- records
+
+
+def record(key: str, task_id: str, *, serial: int = 0, dataset: str = "pets", bucket: str = BUCKET) -> Record:
+    return Record(dataset, ObjectRef(bucket, key), f"key-{task_id}", task_id, "etag", None, 7, serial)
+
+
+def intent(marker: str, created_at: float = 1.0, dataset: str = "pets") -> Intent:
+    return Intent(dataset, marker, created_at, (Placement(ObjectRef(BUCKET, "a\nb"), "k", None, "v", 3, 1),))
+
+
+async def test_records_come_back_by_object_in_order_of_serial(state: StateStore) -> None:
+    first, second = record("a", "9"), record("a", "10", serial=1)
+    other = record("b", "11")
+    elsewhere = record("a", "12", bucket="s3://other")
+    await state.record([second, other, first, elsewhere, record("a", "13", dataset="cars")])
+    found = await state.records("pets", [first.ref, elsewhere.ref, ObjectRef(BUCKET, "none")])
+    assert found == {first.ref: [first, second], elsewhere.ref: [elsewhere]}
+
+
+async def test_a_record_comes_back_exactly(state: StateStore) -> None:
+    one = Record("d", ObjectRef("file:///x y", "\x01ü 🦊\n"), "tk", "5", None, "v", 2**60, 3, TaskState.RETIRED)
+    await state.record([one])
+    assert await state.by_task("d", ["5"]) == {"5": one}
+
+
+async def test_writing_a_record_again_replaces_it(state: StateStore) -> None:
+    one = record("a", "1")
+    await state.record([one])
+    await state.record([replace(one, state=TaskState.REMOVED)])
+    assert (await state.records("pets", [one.ref]))[one.ref] == [replace(one, state=TaskState.REMOVED)]
+
+
+async def test_unknown_task_ids_are_left_out(state: StateStore) -> None:
+    await state.record([record("a", "1"), record("a", "2", dataset="cars")])
+    assert list(await state.by_task("pets", ["1", "2", "3"])) == ["1"]
+
+
+async def test_task_keys_that_have_a_record_are_told(state: StateStore) -> None:
+    await state.record([record("a", "1"), record("b", "2"), record("c", "3", dataset="cars")])
+    assert await state.task_keys("pets", ["key-1", "key-2", "key-3", "key-4"]) == {"key-1", "key-2"}
+
+
+async def test_thousands_of_objects_are_looked_up_at_once(state: StateStore) -> None:
+    many = [record(f"{n}", str(n)) for n in range(3000)]
+    await state.record(many)
+    assert len(await state.records("pets", [r.ref for r in many])) == 3000
+    assert len(await state.by_task("pets", [r.task_id for r in many])) == 3000
+
+
+async def _walk(state: StateStore, after: str = "") -> list[list[Record]]:
+    return [list(page) async for page in state.walk("pets", BUCKET, after=after)]
+
+
+async def test_walk_is_in_the_order_of_utf8_bytes(state: StateStore) -> None:
+    keys = ["a", "B", "ä", "a/b", "a b", "\uffff", "\U0001f98a", "\x01", "z", "aa", "A"]
+    await state.record([record(key, str(n)) for n, key in enumerate(keys)])
+    await state.record([record("b", "99", bucket="s3://other"), record("b", "98", dataset="cars")])
+    walked = [r.ref.key for page in await _walk(state) for r in page]
+    assert walked == sorted(keys, key=lambda key: key.encode())
+    assert [r.ref.key for page in await _walk(state, after="a/b") for r in page] == walked[walked.index("a/b") + 1 :]
+
+
+async def test_walk_keeps_the_records_of_an_object_on_one_page(state: StateStore) -> None:
+    versions = [record(f"{n:04}", str(n * 3 + s), serial=s) for n in range(1200) for s in range(3)]
+    await state.record(versions)
+    pages = await _walk(state)
+    assert len(pages) > 1
+    assert [r for page in pages for r in page] == versions
+    keys = [{r.ref.key for r in page} for page in pages]
+    assert sum(len(k) for k in keys) == 1200
+
+
+async def test_walk_tasks_is_in_numeric_order(state: StateStore) -> None:
+    ids = ["10", "9", "100", "1", "99999999999", "2500"] + [str(n) for n in range(3000, 5000)]
+    await state.record([record(f"k{i}", i) for i in ids] + [record("k", "3", dataset="cars")])
+    walked = [r.task_id async for page in state.walk_tasks("pets") for r in page]
+    assert walked == sorted(ids, key=int)
+
+
+async def test_walk_tasks_reaches_ids_that_are_no_numbers(state: StateStore) -> None:
+    ids = ["b2", "7", "a1", "9" * 40, "07"]
+    await state.record([record(i, i) for i in ids])
+    walked = [r.task_id async for page in state.walk_tasks("pets") for r in page]
+    assert sorted(walked) == sorted(ids)
+
+
+async def test_walking_nothing_yields_no_page(state: StateStore) -> None:
+    assert await _walk(state) == []
+    assert [page async for page in state.walk_tasks("pets")] == []
+
+
+async def test_an_intent_is_open_until_its_records_are_written(state: StateStore) -> None:
+    await state.intend(intent("m1"))
+    assert await state.intents("pets") == [intent("m1")]
+    await state.record([record("a", "1")], fulfils="m1")
+    assert await state.intents("pets") == []
+    assert await state.by_task("pets", ["1"])
+
+
+async def test_intents_are_listed_oldest_first_by_dataset(state: StateStore) -> None:
+    for one in (intent("late", 3), intent("early", 1), intent("twin", 1), intent("other", 0, "cars")):
+        await state.intend(one)
+    assert [i.marker for i in await state.intents("pets")] == ["early", "twin", "late"]
+
+
+async def test_an_abandoned_intent_is_closed(state: StateStore) -> None:
+    await state.intend(intent("m1"))
+    await state.abandon("m1")
+    await state.abandon("m1")
+    assert await state.intents("pets") == []
+
+
+async def test_records_without_an_intent_close_none(state: StateStore) -> None:
+    await state.intend(intent("m1"))
+    await state.record([record("a", "1")])
+    await state.record([])
+    assert await state.intents("pets") == [intent("m1")]
+
+
+# ---------------------------------------------------------------- staging
+
+
+def row(annotation_id: str, task_id: str = "1", digest: str = "d1") -> Row:
+    return Row(
+        annotation_id=annotation_id, task_id=task_id, status=RowStatus.SUBMITTED, invalid_reason=None,
+        annotator="a@b", ground_truth=False, labels=("cat", "dög"), result='[{"x": 1.50}]', data="{}",
+        object_uri="s3://photos/a", bucket=BUCKET, key="a\x01", etag="e", version_id=None, retired=True,
+        label_config_hash="h", lead_time=1.1, created_at="2026-01-01T00:00:00Z", updated_at=None,
+        prediction_id=None, model_version=None, prediction="[]", digest=digest,
+    )  # fmt: skip
+
+
+def change(annotation_id: str, task_id: str = "1", digest: str = "d1") -> StagedChange:
+    return StagedChange(annotation_id, task_id, row(annotation_id, task_id, digest))
+
+
+def gone(annotation_id: str, task_id: str = "1") -> StagedChange:
+    return StagedChange(annotation_id, task_id, None)
+
+
+async def staged(state: StateStore, dataset: str = "pets") -> list[StagedChange]:
+    return [replace(c, seq=0) for c in await state.staged(dataset, limit=100)]
+
+
+async def test_staged_rows_come_back_exactly_and_in_order(state: StateStore) -> None:
+    await state.stage("pets", [change("20"), gone("3")])
+    await state.stage("pets", [change("1")])
+    await state.stage("cars", [change("2")])
+    assert await staged(state) == [change("20"), gone("3"), change("1")]
+    assert await state.staged_count("pets") == 3
+    (first,) = await state.staged("pets", limit=1)
+    assert isinstance(first.row, Row)
+    assert isinstance(first.row.status, RowStatus)
+    assert isinstance(first.row.labels, tuple)
+
+
+async def test_the_newest_change_of_an_annotation_wins(state: StateStore) -> None:
+    await state.stage("pets", [change("1", digest="d1"), change("2"), change("1", digest="d2")])
+    assert await staged(state) == [change("2"), change("1", digest="d2")]
+    await state.stage("pets", [gone("2")])
+    assert await staged(state) == [change("1", digest="d2"), gone("2")]
+
+
+async def test_staging_the_same_again_changes_nothing(state: StateStore) -> None:
+    await state.stage("pets", [change("1"), gone("2")])
+    before = await state.staged("pets", limit=10)
+    await state.stage("pets", [gone("2"), change("1")])
+    assert await state.staged("pets", limit=10) == before
+
+
+async def test_seq_orders_staging(state: StateStore) -> None:
+    await state.stage("pets", [change(str(n)) for n in range(50)])
+    seqs = [c.seq for c in await state.staged("pets", limit=50)]
+    assert seqs == sorted(set(seqs))
+
+
+async def test_committed_changes_are_taken_out(state: StateStore) -> None:
+    await state.stage("pets", [change("1"), change("2")])
+    first, second = await state.staged("pets", limit=2)
+    await state.committed("pets", [first])
+    assert await state.staged("pets", limit=2) == [second]
+    await state.committed("pets", [first])
+    assert await state.staged_count("pets") == 1
+
+
+async def test_a_change_staged_anew_since_is_not_taken_out(state: StateStore) -> None:
+    await state.stage("pets", [change("1")])
+    old = await state.staged("pets", limit=1)
+    await state.stage("pets", [change("1", digest="d2")])
+    await state.committed("pets", old)
+    assert await staged(state) == [change("1", digest="d2")]
+
+
+async def test_a_commit_reported_twice_takes_out_nothing_staged_later(state: StateStore) -> None:
+    await state.stage("pets", [change("1")])
+    old = await state.staged("pets", limit=1)
+    await state.committed("pets", old)
+    await state.stage("pets", [change("1")])
+    await state.committed("pets", old)
+    assert await staged(state) == [change("1")]
+
+
+async def test_known_tells_the_last_digest_of_each_annotation_and_survives_the_commit(state: StateStore) -> None:
+    await state.stage("pets", [change("1", "7"), change("2", "7", "d9"), change("3", "8"), change("4", "9")])
+    await state.stage("pets", [change("1", "7", "d2")])
+    await state.committed("pets", await state.staged("pets", limit=10))
+    assert await state.known("pets", ["7", "8", "10"]) == {"7": {"1": "d2", "2": "d9"}, "8": {"3": "d1"}}
+    assert await state.known("cars", ["7"]) == {}
+
+
+async def test_a_waiting_deletion_is_known_without_a_digest(state: StateStore) -> None:
+    await state.stage("pets", [change("1")])
+    await state.stage("pets", [gone("1")])
+    assert await state.known("pets", ["1"]) == {"1": {"1": ""}}
+
+
+async def test_a_committed_deletion_is_no_longer_known(state: StateStore) -> None:
+    await state.stage("pets", [change("1"), change("2")])
+    await state.stage("pets", [gone("1")])
+    await state.committed("pets", await state.staged("pets", limit=10))
+    assert await state.known("pets", ["1"]) == {"1": {"2": "d1"}}
+    assert await state.tasks_of("pets", ["1"]) == []
+
+
+async def test_an_annotation_that_came_back_stays_known_when_its_deletion_is_committed(state: StateStore) -> None:
+    await state.stage("pets", [gone("1")])
+    deletion = await state.staged("pets", limit=1)
+    await state.stage("pets", [change("1")])
+    await state.committed("pets", deletion)
+    assert await state.known("pets", ["1"]) == {"1": {"1": "d1"}}
+    assert await staged(state) == [change("1")]
+
+
+async def test_tasks_of_annotations(state: StateStore) -> None:
+    await state.stage("pets", [change("1", "10"), change("2", "9"), change("3", "9"), change("4", "8")])
+    assert await state.tasks_of("pets", ["1", "2", "3", "unknown"]) == ["9", "10"]
+    await state.stage("pets", [change("1", "11")])
+    assert await state.tasks_of("pets", ["1"]) == ["11"]
+    assert await state.tasks_of("cars", ["1"]) == []
+
+
+async def test_thousands_of_changes_are_staged_and_committed_at_once(state: StateStore) -> None:
+    await state.stage("pets", [change(str(n), str(n % 700)) for n in range(3000)])
+    await state.stage("pets", [gone(str(n), str(n % 700)) for n in range(1500)])
+    await state.committed("pets", await state.staged("pets", limit=3000))
+    assert await state.staged_count("pets") == 0
+    known = await state.known("pets", [str(n) for n in range(700)])
+    assert sum(map(len, known.values())) == 1500
+
+
+# ---------------------------------------------------------------- cursors, life
+
+
+async def test_a_cursor_holds_its_last_value(state: StateStore) -> None:
+    assert await state.get("changed:pets") is None
+    await state.put("changed:pets", "1")
+    await state.put("changed:pets", "2 ü")
+    await state.put("other", "")
+    assert await state.get("changed:pets") == "2 ü"
+    assert await state.get("other") == ""
+
+
+async def test_closing_twice_is_fine(state: StateStore) -> None:
+    await state.close()
+    await state.close()
