@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from dataclasses import dataclass
 from typing import Protocol
 
+from syncd.domain.events import AnnotationEvent
 from syncd.domain.model import (
     Claim,
     DatasetStats,
@@ -108,11 +109,12 @@ class DatasetSpec:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorInfo:
-    """Who answered a ping."""
+    """Who answered a ping. `time`: unix seconds by the server's clock, where it tells."""
 
     url: str
     version: str
     user: str
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,10 @@ class Annotator(Protocol):
 
     async def find_dataset(self, title: str) -> "AnnotatorDataset | None":
         """The dataset of that exact title, unchanged; None where there is none."""
+        ...
+
+    def parse_webhook(self, body: bytes) -> AnnotationEvent:
+        """The ids a webhook body of this tool speaks of; pure. Rejected: it can never become valid."""
         ...
 
     async def close(self) -> None:
@@ -251,6 +257,10 @@ class Diff:
 
 class SnapshotStore(Protocol):
     """Versioned rows, one table per dataset. Versions are immutable and numbered v1, v2, … without gaps."""
+
+    async def probe(self) -> None:
+        """Prove that versions can be written here. ConfigError: they cannot, and why."""
+        ...
 
     async def commit(self, dataset: str, changes: Sequence[StagedChange], label_config_hash: str) -> VersionInfo | None:
         """Merge the changes as one new version; None when the table already holds all of them.

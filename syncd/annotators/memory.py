@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 from syncd.domain.errors import ConfigError, Problem, Rejected
+from syncd.domain.events import AnnotationEvent, parse_label_studio
 from syncd.domain.label_configs import parse_label_config
 from syncd.domain.model import (
     Annotation,
@@ -74,6 +75,10 @@ class MemoryAnnotator:
     def forget(self, title: str) -> None:
         """Drop a dataset, if it is there."""
         self._datasets.pop(title, None)
+
+    def parse_webhook(self, body: bytes) -> AnnotationEvent:
+        """As the port says; it takes Label Studio's bodies."""
+        return parse_label_studio(body)
 
     async def close(self) -> None:
         """Nothing to release."""

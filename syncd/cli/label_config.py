@@ -9,8 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from syncd.cli.common import JsonOption, err, print_json
-from syncd.cli.common import show as show_rows
+from syncd.cli.common import JsonOption, err, out, print_json, table
 from syncd.domain.label_configs import parse_label_config
 from syncd.domain.labels import TASKS, LabelTask, label_config
 
@@ -23,7 +22,12 @@ LabelOption = Annotated[list[str] | None, typer.Option("--label", "-l", help="A 
 @app.command("list")
 def list_(as_json: JsonOption = False) -> None:
     """Show the tasks there are label configs for."""
-    show_rows([_row(task, full=as_json) for task in TASKS.values()], as_json=as_json)
+    if as_json:
+        print_json([_described(task) for task in TASKS.values()])
+        return
+    tasks = table([_row(task) for task in TASKS.values()])
+    tasks.columns[0].no_wrap = True  # names are there to be copied
+    out.print(tasks)
 
 
 @app.command()
@@ -37,14 +41,19 @@ def show(task: TaskArgument, label: LabelOption = None, as_json: JsonOption = Fa
     err.print(_sdk_verdict(xml), highlight=False, soft_wrap=True)
 
 
-def _row(task: LabelTask, *, full: bool) -> dict[str, Any]:
-    row = {
+def _row(task: LabelTask) -> dict[str, Any]:
+    return {"task": task.name, "description": task.description, "example_labels": ", ".join(task.example_labels)}
+
+
+def _described(task: LabelTask) -> dict[str, Any]:
+    return {
         "task": task.name,
         "description": task.description,
-        "media": list(task.media) if full else ", ".join(task.media),
-        "example_labels": list(task.example_labels) if full else ", ".join(task.example_labels),
+        "note": task.note,
+        "media": task.media,
+        "labels": task.labels,
+        "example_labels": task.example_labels,
     }
-    return row | {"labels": task.labels, "note": task.note} if full else row
 
 
 def _details(task: str, xml: str) -> dict[str, Any]:

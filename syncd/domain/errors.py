@@ -63,3 +63,7 @@ class ConfigError(SyncdError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
+
+    def below(self, place: str) -> "ConfigError":
+        """The same problems, their fields under `place`: an adapter knows its options, not where they stand."""
+        return ConfigError([Problem(f"{place}.{p.field}", p.found, p.allowed) for p in self.problems])

@@ -74,33 +74,40 @@ def _one_of(to_name: str, labels: Sequence[str]) -> Element:
 
 
 def image_classification(labels: Sequence[str], *, variable: str = "image") -> Element:
+    """Image and single choice."""
     return _view(_image(variable), _one_of("image", labels))
 
 
 def image_multi_classification(labels: Sequence[str], *, variable: str = "image") -> Element:
+    """Image and multiple choice."""
     options = {"choice": "multiple", "showInline": "true"}
     return _view(_image(variable), _tag("Choices", *_choices(labels), name="choice", toName="image", **options))
 
 
 def object_detection(labels: Sequence[str], *, variable: str = "image") -> Element:
+    """Image and labelled boxes."""
     boxes = _tag("RectangleLabels", *_labels(labels), name="label", toName="image", strokeWidth="2", canRotate="true")
     return _view(_image(variable), boxes)
 
 
 def polygon_segmentation(labels: Sequence[str], *, variable: str = "image") -> Element:
+    """Image and labelled polygons."""
     options = {"strokeWidth": "3", "pointSize": "small", "opacity": "0.9"}
     return _view(_image(variable), _tag("PolygonLabels", *_labels(labels), name="label", toName="image", **options))
 
 
 def brush_segmentation(labels: Sequence[str], *, variable: str = "image") -> Element:
+    """Image and labelled masks."""
     return _view(_image(variable), _tag("BrushLabels", *_labels(labels), name="label", toName="image"))
 
 
 def keypoints(labels: Sequence[str], *, variable: str = "image") -> Element:
+    """Image and labelled points."""
     return _view(_image(variable), _tag("KeyPointLabels", *_labels(labels), name="label", toName="image"))
 
 
 def ocr(labels: Sequence[str], *, variable: str = "image") -> Element:
+    """Image; shape, label and transcription of each text share one region id."""
     transcription = {
         "editable": "true",
         "perRegion": "true",
@@ -123,14 +130,17 @@ def ocr(labels: Sequence[str], *, variable: str = "image") -> Element:
 
 
 def text_classification(labels: Sequence[str], *, variable: str = "text") -> Element:
+    """Text and single choice."""
     return _view(_text(variable), _one_of("text", labels))
 
 
 def named_entities(labels: Sequence[str], *, variable: str = "text") -> Element:
+    """Text and labelled spans."""
     return _view(_tag("Labels", *_labels(labels), name="label", toName="text"), _text(variable))
 
 
 def relations(labels: Sequence[str], *, variable: str = "text", relations: Sequence[str] = ("related to",)) -> Element:
+    """Named entities; `relations` are the names a relation may have."""
     kinds = _tag("Relations", *(_tag("Relation", value=relation) for relation in relations))
     return _view(kinds, *named_entities(labels, variable=variable))
 
@@ -139,19 +149,23 @@ def relations(labels: Sequence[str], *, variable: str = "text", relations: Seque
 
 
 def audio_classification(labels: Sequence[str], *, variable: str = "audio") -> Element:
+    """Audio and single choice."""
     return _view(_audio(variable), _one_of("audio", labels))
 
 
 def audio_segments(labels: Sequence[str], *, variable: str = "audio") -> Element:
+    """Audio and labelled segments."""
     return _view(_tag("Labels", *_labels(labels), name="label", toName="audio"), _audio(variable))
 
 
 def transcription(_: Sequence[str], *, variable: str = "audio") -> Element:
+    """Audio and one text for all of it."""
     options = {"rows": "4", "editable": "true", "maxSubmissions": "1", "required": "true"}
     return _view(_audio(variable), _tag("TextArea", name="transcription", toName="audio", **options))
 
 
 def video_object_tracking(labels: Sequence[str], *, variable: str = "video", frame_rate: float = 25.0) -> Element:
+    """Video and labelled boxes on key frames; `frame_rate` in frames per second."""
     if not 0 < frame_rate <= 1000:
         raise _option_error("frame_rate", frame_rate, "must be the frames per second of the videos")
     return _view(
@@ -162,6 +176,7 @@ def video_object_tracking(labels: Sequence[str], *, variable: str = "video", fra
 
 
 def video_timeline(labels: Sequence[str], *, variable: str = "video") -> Element:
+    """Video and labelled ranges of frames."""
     return _view(
         _tag("TimelineLabels", *_labels(labels), name="label", toName="video"),
         _tag("Video", name="video", value=_reference(variable), timelineHeight="120"),
@@ -175,6 +190,7 @@ def time_series(
     time_column: str = "time",
     channels: Sequence[str] = ("value",),
 ) -> Element:
+    """CSV behind a link and labelled segments; `channels` and `time_column` are its columns."""
     source = {"valueType": "url", "sep": ",", "timeColumn": time_column}
     columns = (_tag("Channel", column=column, legend=column) for column in channels)
     return _view(
@@ -187,6 +203,7 @@ def time_series(
 
 
 def pairwise(_: Sequence[str], *, variable: str = "text") -> Element:
+    """Two texts, one to be chosen; the variables are `variable` followed by 1 and 2."""
     return _view(
         _tag("Header", value="Select the better one"),
         _tag("Pairwise", name="pairwise", toName="left,right"),
@@ -196,6 +213,7 @@ def pairwise(_: Sequence[str], *, variable: str = "text") -> Element:
 
 
 def ranking(labels: Sequence[str], *, variable: str = "items") -> Element:
+    """A list to be sorted, or to be spread over one bucket per label."""
     buckets = (_tag("Bucket", name=label, title=label) for label in labels)
     return _view(
         _tag("List", name="list", value=_reference(variable), title="Items"),
@@ -204,6 +222,7 @@ def ranking(labels: Sequence[str], *, variable: str = "items") -> Element:
 
 
 def rating(_: Sequence[str], *, variable: str = "text", max_rating: int = 5) -> Element:
+    """Text and 1 to `max_rating` stars."""
     if not 1 <= max_rating <= 100:
         raise _option_error("max_rating", max_rating, "must be 1 to 100")
     options = {"maxRating": str(max_rating), "icon": "star", "required": "true"}

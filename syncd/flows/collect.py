@@ -108,7 +108,7 @@ def _row(dataset: Dataset, content: TaskContent, annotation: Annotation, record:
     """One annotation with its lineage; without a record (a task made by hand) the object columns are empty."""
     invalid = None
     if annotation.status is RowStatus.SUBMITTED:
-        invalid = check(annotation.result, dataset.config)
+        invalid = check(annotation.result, dataset.config, content.data)
     row = Row(
         annotation_id=annotation.id,
         task_id=content.task_id,

@@ -21,7 +21,7 @@ from syncd.flows.snapshot import snapshot
 from syncd.ports import Annotator, Clock, DatasetSpec, EventSource, ObjectStore, Seen, SnapshotStore, StateStore
 from syncd.runtime.clock import SystemClock
 from syncd.runtime.worker import Backoff, Pace, Pool
-from syncd.snapshots import LanceSnapshots
+from syncd.snapshots.store import LanceSnapshots
 from syncd.state import open_state
 
 

@@ -11,7 +11,6 @@ import structlog
 
 from syncd.config import Config
 from syncd.domain.errors import ConfigError, Problem, Retryable
-from syncd.domain.events import parse_label_studio
 from syncd.domain.model import Kind, Mark, Subject
 from syncd.runtime.supervisor import Job, Stop, notify, supervise
 from syncd.runtime.telemetry import count_request, metrics_page
@@ -37,8 +36,24 @@ async def _greet_annotators(parts: Assembly) -> None:
         try:
             info = await annotator.ping()
             log.info("annotator.reached", annotator=name, url=info.url, version=info.version, user=info.user)
+        except ConfigError as error:
+            raise error.below(f"annotators.{name}") from None
         except Retryable as error:
             log.warning("annotator.unreachable", annotator=name, error=str(error), then="events are kept; trying on")
+        else:
+            await _open_datasets(parts, name)
+
+
+async def _open_datasets(parts: Assembly, annotator: str) -> None:
+    """A label config that cannot work there, or that drifted under `refuse`, ends the start too."""
+    for name, configured in parts.config.datasets.items():
+        if configured.annotator == annotator:
+            try:
+                await parts.datasets[name].remote()
+            except ConfigError as error:
+                raise error.below(f"datasets.{name}") from None
+            except Retryable as error:
+                log.warning("dataset.not_opened", dataset=name, error=str(error), then="trying on")
 
 
 async def _serve(parts: Assembly, stop: Stop) -> None:
@@ -75,7 +90,7 @@ def _jobs(parts: Assembly, stop: Stop) -> list[Job]:
 
 async def _accept(parts: Assembly, dataset: str, body: bytes) -> None:
     """A webhook is a hint: take the ids from it, mark the tasks, and let the flow read the truth."""
-    event = parse_label_studio(body)
+    event = parts.datasets[dataset].annotator.parse_webhook(body)
     # a deletion names annotations only
     tasks = event.task_ids or await parts.state.tasks_of(dataset, event.annotation_ids)
     marks = [Mark(Subject(Kind.TASK, dataset, task), delay=parts.config.worker.linger) for task in tasks]

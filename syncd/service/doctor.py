@@ -111,7 +111,7 @@ async def _annotator(name: str, annotator: Annotator) -> AsyncIterator[Finding]:
 async def _dataset(parts: Assembly, dataset: Dataset) -> AsyncIterator[Finding]:
     what = f"dataset {dataset.name}"
     try:
-        await parts.snapshots[dataset.name].probe(dataset.name)
+        await parts.snapshots[dataset.name].probe()
         yield Finding(f"{what} snapshots", True, parts.config.datasets[dataset.name].snapshots.url)
     except SyncdError as error:
         yield Finding(f"{what} snapshots", False, str(error))

@@ -67,15 +67,24 @@ class Table:
 
     @classmethod
     def make(cls, root: Root, dataset: str) -> Self:
-        """The table made empty, or the one another process made first."""
+        """The table made empty, or the one another process made first.
+
+        Without retries Lance makes version 1 or nothing. `lance.write_dataset` would repeat a lost race as an
+        overwrite, on top of the rows that the winner has committed since.
+        """
         uri, options = root.table_uri(dataset), dict(root.options)
+        empty = lance.LanceOperation.Overwrite(SCHEMA, [])
         with lance_errors(f"making the snapshots of {dataset!r}"):
             try:
-                lance.write_dataset(SCHEMA.empty_table(), uri, storage_options=options, enable_stable_row_ids=True)
-            except OSError as error:
-                if not _EXISTS.search(str(error)):
+                made = lance.LanceDataset.commit(
+                    uri, empty, storage_options=options, enable_stable_row_ids=True, max_retries=0
+                )
+            except OSError:
+                there = cls.open(root, dataset)
+                if there is None:
                     raise
-            return cls(dataset, lance.dataset(uri, storage_options=options))
+                return there
+            return cls(dataset, made)
 
     @property
     def version(self) -> int:

@@ -63,7 +63,7 @@ class FolderSource:
         self, name: str, options: FolderOptions, *, stores: Callable[[str], ObjectStore], clock: Clock
     ) -> None:
         self.name = name
-        self.buckets = (bucket_url(str(options.path)),)
+        self.buckets: tuple[str, ...] = (bucket_url(str(options.path)),)
         self.degraded = ""
         self._options = options
         self._selection = Selection(options.include, options.exclude, hidden=options.hidden, origin=f"sources.{name}")

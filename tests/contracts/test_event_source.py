@@ -35,13 +35,14 @@ class World(Protocol):
 class MemoryWorld:
     def __init__(self) -> None:
         self.store = MemoryStore("memory://photos", FakeClock())
-        self.source = MemorySource("memory", ("memory://photos",))
+        self._memory = MemorySource("memory", ("memory://photos",))
+        self.source: EventSource = self._memory
 
     def put(self, key: str) -> None:
-        self.source.emit(self.store.put(key, b"x"))
+        self._memory.emit(self.store.put(key, b"x"))
 
     def delete(self, key: str) -> None:
-        self.source.emit(self.store.delete(key))
+        self._memory.emit(self.store.delete(key))
 
 
 class FolderWorld:

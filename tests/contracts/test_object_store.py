@@ -40,13 +40,14 @@ class Bucket(Protocol):
 
 class MemoryBucket:
     def __init__(self) -> None:
-        self.store = MemoryStore("memory://photos", FakeClock())
+        self._memory = MemoryStore("memory://photos", FakeClock())
+        self.store: ObjectStore = self._memory
 
     def put(self, key: str, data: bytes) -> None:
-        self.store.put(key, data)
+        self._memory.put(key, data)
 
     def delete(self, key: str) -> None:
-        self.store.delete(key)
+        self._memory.delete(key)
 
 
 class FolderBucket:

@@ -280,7 +280,10 @@ def test_labels_merged_into_a_shape_beside_them_are_checked_as_both() -> None:
 
 
 def test_labels_from_task_data_may_be_any() -> None:
-    config = view('<Text name="text" value="$text"/><Choices name="choice" toName="text" value="$options"/>')
+    config = view(
+        '<Text name="text" value="$text"/>'
+        '<Choices name="choice" toName="text" value="$options"><Choice value="other"/></Choices>'
+    )
     assert check([region("choices", "choice", "text", {"choices": ["whatever"]})], config) is None
 
 

@@ -101,7 +101,7 @@ class World:
         self.state = MemoryState(self.clock)
         self.store = MemoryStore(BUCKET, self.clock)
         self.annotator = FaultyAnnotator(self.clock)
-        self.snapshots = MemorySnapshots(self.clock)
+        self.snapshots = MemorySnapshots(clock=self.clock)
         self.dataset = Dataset(
             spec=DatasetSpec(NAME, NAME, xml, (BUCKET,)),
             config=parse_label_config(xml),

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.model import VersionInfo
-from syncd.snapshots.location import Root
+from syncd.snapshots.location import Root, open_root
 from syncd.snapshots.names import Names
 from syncd.snapshots.schema import SCHEMA
 from syncd.snapshots.store import LanceSnapshots
@@ -213,6 +213,15 @@ async def test_a_table_removed_by_hand_is_told_and_never_replaced(store: LanceSn
     lance.write_dataset(SCHEMA.empty_table(), str(tmp_path / "fruits" / "rows.lance"), enable_stable_row_ids=True)
     with pytest.raises(Rejected, match="the table of fruits@v2 was removed"):
         await store.commit("fruits", [put("9")], "h")
+
+
+async def test_a_process_that_comes_late_to_make_the_table_overwrites_nothing(
+    store: LanceSnapshots, tmp_path: Path
+) -> None:
+    await store.commit("fruits", FIRST, "h")
+    late = Table.make(open_root(tmp_path.as_uri()), "fruits")
+    assert late.rows() == [row("1"), row("2")]
+    assert late.version == table(tmp_path).version
 
 
 async def test_rows_that_cannot_be_read_now_are_asked_for_again_later(store: LanceSnapshots, tmp_path: Path) -> None:

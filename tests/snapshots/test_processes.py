@@ -105,8 +105,7 @@ async def test_two_processes_at_once_lose_and_double_nothing(root: Root) -> None
             assert {f"{name}-{number}-{n}" for n in range(3)} <= {row.annotation_id for row in rows}
 
 
-async def test_the_first_commits_of_several_processes_make_one_table(tmp_path: Path) -> None:
-    root: Root = (tmp_path.as_uri(), {})
+async def test_the_first_commits_of_several_processes_make_one_table(root: Root) -> None:
     processes = [committer(root, name, 0, 2) for name in "abcd"]
     for process in processes:
         go(process)

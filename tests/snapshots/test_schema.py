@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.domain.model import Row, RowStatus
@@ -28,11 +28,13 @@ ROWS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(ROWS, max_size=5))
 def test_rows_come_back_exactly(rows: list[Row]) -> None:
     assert to_rows(to_table(rows).to_pylist()) == rows
 
 
+@settings(deadline=None)
 @given(ROWS, TEXT)
 def test_what_is_stored_is_canonical_and_stays_so(row: Row, text: str) -> None:
     once = canonical(replace(row, created_at=text))

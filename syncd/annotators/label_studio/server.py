@@ -15,6 +15,7 @@ from syncd.annotators.label_studio.listing import Listing
 from syncd.annotators.label_studio.options import LabelStudioOptions
 from syncd.annotators.label_studio.storages import Storages
 from syncd.domain.errors import ConfigError, Problem
+from syncd.domain.events import AnnotationEvent, parse_label_studio
 from syncd.domain.label_configs import LabelConfig, ObjectTag, parse_label_config
 from syncd.domain.model import JsonObject
 from syncd.ports import AnnotatorInfo, Clock, DatasetSpec
@@ -43,7 +44,12 @@ class LabelStudio:
         if not isinstance(version, dict) or "label-studio-os-package" not in version:
             raise _config("url", f"{self._client.url}, where no Label Studio answers", "the server's base URL")
         user = await self._client.read("asking who we are", self._client.sdk.users.whoami)
-        return AnnotatorInfo(self._client.url, str(version.get("release", "")), str(user.email))
+        time = await self._client.server_time()
+        return AnnotatorInfo(self._client.url, str(version.get("release", "")), str(user.email), time.timestamp())
+
+    def parse_webhook(self, body: bytes) -> AnnotationEvent:
+        """As the port says."""
+        return parse_label_studio(body)
 
     async def find_dataset(self, title: str) -> LabelStudioDataset | None:
         """As the port says; ConfigError when two projects carry the title."""
