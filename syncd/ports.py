@@ -30,6 +30,7 @@ from syncd.domain.model import (
     TaskState,
     VersionInfo,
 )
+from syncd.domain.routing import Selection
 
 
 class Clock(Protocol):
@@ -54,8 +55,10 @@ class EventSource(Protocol):
     """Where object events come from: a folder watcher, a queue, a push receiver."""
 
     name: str
-    buckets: tuple[str, ...]
-    """The buckets its events may speak of; events of others are counted and dropped."""
+    stores: Mapping[str, "ObjectStore"]
+    """The buckets its events may speak of, and how to look at them; events of others are dropped."""
+    selection: Selection
+    """Which of their keys it speaks of at all."""
 
     async def run(self, deliver: Deliver, rescan: Callable[[], None]) -> None:
         """Run until cancelled. `deliver` returns once the marks are durable: returning is the ack, raising the nack.

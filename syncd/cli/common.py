@@ -89,7 +89,7 @@ def table(rows: Sequence[dict[str, Any]], title: str = "") -> Table:
 
 def _cell(value: object) -> str:
     if value is None or value == "":
-        return "–"
+        return "-"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value).replace("[", r"\[")
 
 

@@ -14,10 +14,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from PIL import Image
+
 import syncd
 from syncd.annotators.label_studio.local import LocalLabelStudio, Running, default_data_dir
 from syncd.annotators.label_studio.person import Person
-from syncd.domain.errors import Retryable
+from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.model import JsonObject, VersionInfo
 
 T = TypeVar("T")
@@ -140,14 +142,15 @@ class DemoSite:
         with self._person() as person:
             for name in AT_FIRST:
                 task = self._task(name)
-                self._annotations[name] = person.submit(task["id"], _result(PHOTOGRAPHS[name]), lead_time=4.2)
+                result = self._result(name, PHOTOGRAPHS[name])
+                self._annotations[name] = person.submit(task["id"], result, lead_time=4.2)
         return len(AT_FIRST)
 
     def correct(self) -> str:
         """Mend the slip and submit one more; says what was done."""
         with self._person() as person:
-            person.correct(self._annotations["rocket.jpg"], _result([CORRECTED]))
-            person.submit(self._task(LATER)["id"], _result(PHOTOGRAPHS[LATER]), lead_time=3.0)
+            person.correct(self._annotations["rocket.jpg"], self._result("rocket.jpg", [CORRECTED]))
+            person.submit(self._task(LATER)["id"], self._result(LATER, PHOTOGRAPHS[LATER]), lead_time=3.0)
         return f"the rocket is a rocket again, and {LATER} is labelled too"
 
     def wait_for_version(self, number: int) -> VersionInfo:
@@ -192,10 +195,18 @@ class DemoSite:
     def _task(self, name: str) -> JsonObject:
         return next(task for task in self._tasks() if task["data"]["image"].endswith(f"/{name}"))
 
+    def _result(self, name: str, boxes: list[Box]) -> list[JsonObject]:
+        """Boxes as Label Studio's browser would submit them."""
+        with Image.open(self.photos / name) as image:
+            width, height = image.size
+        about = {"type": "rectanglelabels", "from_name": "label", "to_name": "image", "image_rotation": 0}
+        size = {"original_width": width, "original_height": height}
+        return [{"id": f"box{n}", "value": _rectangle(box), **about, **size} for n, box in enumerate(boxes)]
+
     def _version(self, number: int) -> VersionInfo | None:
         try:
             return syncd.open_snapshot(f"file://{self.home}/snapshots/photos@v{number}").info
-        except syncd.SnapshotNotFoundError:
+        except Rejected:  # not there yet
             return None
 
     def _until(self, what: str, check: Callable[[], T | None], timeout_s: float = 60) -> T:
@@ -208,21 +219,9 @@ class DemoSite:
             time.sleep(0.2)
 
 
-def _result(boxes: list[Box]) -> list[JsonObject]:
-    """Boxes as Label Studio's browser would submit them."""
-    return [
-        {
-            "id": f"box{number}",
-            "type": "rectanglelabels",
-            "from_name": "label",
-            "to_name": "image",
-            "original_width": 512,
-            "original_height": 512,
-            "image_rotation": 0,
-            "value": {"x": x, "y": y, "width": w, "height": h, "rotation": 0, "rectanglelabels": [label]},
-        }
-        for number, (label, x, y, w, h) in enumerate(boxes)
-    ]
+def _rectangle(box: Box) -> JsonObject:
+    label, x, y, width, height = box
+    return {"x": x, "y": y, "width": width, "height": height, "rotation": 0, "rectanglelabels": [label]}
 
 
 def _free_port() -> int:

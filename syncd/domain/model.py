@@ -48,6 +48,7 @@ class Observation:
 
     `sequencer` orders two observations of one key under the sender's own rule (None: no order known);
     `observed_at` is when the sight was taken and orders the rest. `gone` means the object was not there.
+    `settled` is False where it may still be being written: then it is looked at again, not acted upon.
     """
 
     observed_at: float
@@ -56,6 +57,7 @@ class Observation:
     sequencer: str | None = None
     size: int | None = None
     gone: bool = False
+    settled: bool = True
 
     @property
     def version(self) -> str | None:

@@ -141,11 +141,11 @@ def _fault_of_expansion(pattern: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Objects of a bucket that a selection accepts go into a dataset."""
+    """Objects of a bucket that all selections accept go into a dataset."""
 
     dataset: str
     bucket: str
-    selection: Selection = Selection()
+    selections: tuple[Selection, ...] = ()
 
 
 class Routes:
@@ -159,7 +159,7 @@ class Routes:
     def datasets(self, ref: ObjectRef) -> tuple[str, ...]:
         """The datasets this object belongs to, each once, in the order of the routes; none: nobody wants it."""
         routes = self._by_bucket.get(ref.bucket, ())
-        return tuple(dict.fromkeys(r.dataset for r in routes if r.selection.accepts(ref.key)))
+        return tuple(dict.fromkeys(r.dataset for r in routes if all(s.accepts(ref.key) for s in r.selections)))
 
 
 def bucket_url(path: str) -> str:

@@ -109,18 +109,22 @@ async def _plan(run: _Pass, claims: Sequence[Claim], unknown: set[ObjectRef]) ->
         except (Rejected, Retryable) as error:  # this object's trouble, not the others'
             run.failed(claim, error)
         else:
-            run.planned.append((claim, planned))
+            if planned is None:
+                run.wait(claim, "the object is still being written")
+            else:
+                run.planned.append((claim, planned))
 
 
-async def _plan_one(run: _Pass, ref: ObjectRef, seen: Observation | None, records: Sequence[Record]) -> Plan:
-    """Plan by what the event saw; look at the object itself only where that is not enough to act on."""
+async def _plan_one(run: _Pass, ref: ObjectRef, seen: Observation | None, records: Sequence[Record]) -> Plan | None:
+    """Plan by what the event saw; look at the object itself only where that is not enough. None: look again later."""
     dataset = run.dataset
     if seen is None or not (seen.gone or seen.version):
         seen = await _look(dataset, ref, seen)
     planned = plan(dataset.name, ref, seen, records, dataset.policy)
     if seen.gone and planned.retire:  # an absence may be stale or reordered: never retire on hearsay
-        return plan(dataset.name, ref, await _look(dataset, ref, seen), records, dataset.policy)
-    return planned
+        seen = await _look(dataset, ref, seen)
+        planned = plan(dataset.name, ref, seen, records, dataset.policy)
+    return planned if seen.settled else None
 
 
 async def _look(dataset: Dataset, ref: ObjectRef, seen: Observation | None) -> Observation:

@@ -102,7 +102,7 @@ async def _differences(dataset: Dataset, store: ObjectStore, findings: Findings)
     async with aclosing(pairs):
         async for listed, known in pairs:
             ref, seen = listed[0] if listed else (known[0].ref, Observation(started, gone=True))
-            if known or dataset.name in dataset.routes.datasets(ref):
+            if seen.settled and (known or dataset.name in dataset.routes.datasets(ref)):
                 findings.seen += bool(listed)
                 findings.known += any(r.state is TaskState.ACTIVE for r in known)
                 if what := _difference(dataset, ref, seen, known):

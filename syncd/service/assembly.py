@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from syncd.config import Config
+from syncd.config import Config, Plugin
 from syncd.config import Dataset as DatasetConfig
 from syncd.domain.label_configs import parse_label_config
-from syncd.domain.model import Claim, Kind, Mark, ObjectRef, Observation, Settlement, Subject
+from syncd.domain.model import Claim, Kind, Mark, Settlement, Subject
 from syncd.domain.planning import Policy
 from syncd.domain.routing import Route, Routes, Selection
 from syncd.flows.collect import collect
@@ -23,6 +23,7 @@ from syncd.runtime.clock import SystemClock
 from syncd.runtime.worker import Backoff, Pace, Pool
 from syncd.snapshots.store import LanceSnapshots
 from syncd.state import open_state
+from syncd.stores import open_store
 
 
 @dataclass
@@ -33,7 +34,6 @@ class Assembly:
     clock: Clock
     state: StateStore
     sources: Mapping[str, EventSource]
-    stores: Mapping[str, ObjectStore]
     annotators: Mapping[str, Annotator]
     datasets: Mapping[str, Dataset]
     snapshots: Mapping[str, SnapshotStore]
@@ -42,9 +42,12 @@ class Assembly:
     async def deliver(self, seen: Sequence[Seen]) -> None:
         """Mark what a source saw, for every dataset it belongs to; durable on return."""
         linger = self.config.worker.linger
-        await self.state.mark(
-            [_object_mark(name, ref, sight, linger) for ref, sight in seen for name in self.routes.datasets(ref)]
-        )
+        marks = [
+            Mark(Subject(Kind.OBJECT, name, ref.id), sight, delay=linger)
+            for ref, sight in seen
+            for name in self.routes.datasets(ref)
+        ]
+        await self.state.mark(marks)
 
     def pool(self) -> Pool:
         """The workers' common ground: one flow for each kind of subject."""
@@ -91,86 +94,86 @@ async def assemble(config: Config, *, exclusive: bool) -> AsyncIterator[Assembly
 
     Raises ConfigError for what can never work; nothing is reached over the network here.
     """
+    clock = SystemClock()
+    config.data_dir.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        clock = SystemClock()
-        config.data_dir.mkdir(parents=True, exist_ok=True)
         state = await open_state(config.state.url, clock, exclusive=exclusive)
         stack.push_async_callback(state.close)
-        stores: dict[str, ObjectStore] = {}
-        sources = {name: p.factory(name, p.options, clock=clock) for name, p in config.sources.items()}
-        for source in sources.values():
-            stores |= source.stores
         annotators = {name: p.factory(p.options, clock=clock) for name, p in config.annotators.items()}
         for annotator in annotators.values():
             stack.push_async_callback(annotator.close)
-        routes = _routes(config, sources)
-        datasets = {
-            name: _dataset(config, name, d, annotators[d.annotator], sources, routes, state, clock)
-            for name, d in config.datasets.items()
-        }
-        yield Assembly(
-            config=config,
-            clock=clock,
-            state=state,
-            sources=sources,
-            stores=stores,
-            annotators=annotators,
-            datasets=datasets,
-            snapshots=_snapshots(config, clock),
-            routes=routes,
-        )
+        sources = {name: _source(name, p, clock) for name, p in config.sources.items()}
+        yield _connected(config, clock, state, annotators, sources)
 
 
-def _dataset(
+def _source(name: str, plugin: Plugin, clock: Clock) -> EventSource:
+    made: EventSource = plugin.factory(name, plugin.options, open_store=open_store, clock=clock)
+    return made
+
+
+def _connected(
     config: Config,
-    name: str,
-    d: DatasetConfig,
-    annotator: Annotator,
-    sources: Mapping[str, EventSource],
-    routes: Routes,
-    state: StateStore,
     clock: Clock,
-) -> Dataset:
-    stores = {bucket: store for source in d.sources for bucket, store in sources[source].stores.items()}
-    spec = DatasetSpec(name, d.title or name, d.label_config_xml, tuple(stores), d.on_drift)
-    return Dataset(
-        spec=spec,
-        config=parse_label_config(d.label_config_xml),
-        policy=Policy(d.on_change, d.on_delete),
-        snapshots=SnapshotPolicy(d.snapshots.after_changes, d.snapshots.after_quiet, d.snapshots.at_least_every),
-        annotator=annotator,
-        stores=stores,
-        routes=routes,
-        state=state,
-        clock=clock,
-        settle_imports=config.reconcile.settle_imports,
-        text_limit=d.text_limit,
+    state: StateStore,
+    annotators: Mapping[str, Annotator],
+    sources: Mapping[str, EventSource],
+) -> Assembly:
+    routes = _routes(config, sources)
+    settle_imports = config.reconcile.settle_imports
+    datasets = {}
+    for name, configured in config.datasets.items():
+        stores = {bucket: store for source in configured.sources for bucket, store in sources[source].stores.items()}
+        datasets[name] = Dataset(
+            spec=_spec(name, configured, stores),
+            config=parse_label_config(configured.label_config_xml),
+            policy=Policy(configured.on_change, configured.on_delete),
+            snapshots=_snapshot_policy(configured),
+            annotator=annotators[configured.annotator],
+            stores=stores,
+            routes=routes,
+            state=state,
+            clock=clock,
+            settle_imports=settle_imports,
+            text_limit=configured.text_limit,
+        )
+    return Assembly(config, clock, state, sources, annotators, datasets, _snapshots(config, clock), routes)
+
+
+def _spec(name: str, configured: DatasetConfig, stores: Mapping[str, ObjectStore]) -> DatasetSpec:
+    return DatasetSpec(
+        name, configured.title, configured.label_config_xml, buckets=tuple(stores), on_drift=configured.on_drift
     )
+
+
+def _snapshot_policy(configured: DatasetConfig) -> SnapshotPolicy:
+    chosen = configured.snapshots
+    return SnapshotPolicy(chosen.after_changes, chosen.after_quiet, chosen.at_least_every)
 
 
 def _routes(config: Config, sources: Mapping[str, EventSource]) -> Routes:
-    """Every bucket of a dataset's sources leads to it, through the dataset's own selection."""
+    """Every bucket of a dataset's sources leads to it, through the source's selection and the dataset's own."""
     return Routes(
-        Route(name, bucket, Selection(tuple(d.include), tuple(d.exclude)))
-        for name, d in config.datasets.items()
-        for source in d.sources
-        for bucket in sources[source].buckets
+        Route(name, bucket, (sources[source].selection, _own_selection(name, configured)))
+        for name, configured in config.datasets.items()
+        for source in configured.sources
+        for bucket in sources[source].stores
     )
+
+
+def _own_selection(name: str, configured: DatasetConfig) -> Selection:
+    """Hidden names are the source's business; the dataset takes what it gives."""
+    include, exclude = tuple(configured.include), tuple(configured.exclude)
+    return Selection(include, exclude, hidden=True, origin=f"datasets.{name}")
 
 
 def _snapshots(config: Config, clock: Clock) -> dict[str, SnapshotStore]:
     """One snapshot store per root, shared by the datasets that name it."""
-    made: dict[tuple[str, str], SnapshotStore] = {}
+    made: dict[str, SnapshotStore] = {}
     found: dict[str, SnapshotStore] = {}
-    for name, d in config.datasets.items():
-        options = d.snapshots.resolved_options(f"datasets.{name}.snapshots")
-        key = (d.snapshots.url, repr(sorted(options.items())))
-        if key not in made:
-            made[key] = LanceSnapshots(d.snapshots.url, clock=clock, storage_options=options)
-        found[name] = made[key]
+    for name, configured in config.datasets.items():
+        options = configured.snapshots.resolved_options(f"datasets.{name}.snapshots")
+        root = repr((configured.snapshots.url, sorted(options.items())))
+        if root not in made:
+            made[root] = LanceSnapshots(configured.snapshots.url, clock=clock, storage_options=options)
+        found[name] = made[root]
     return found
-
-
-def _object_mark(dataset: str, ref: ObjectRef, sight: Observation, linger: float) -> Mark:
-    return Mark(Subject(Kind.OBJECT, dataset, ref.id), sight, delay=linger)
-

@@ -36,7 +36,8 @@ async def examine(parts: Assembly) -> AsyncIterator[Finding]:
     """All findings, in the order in which the daemon would run into them."""
     yield _state(parts.config)
     yield _port(parts.config)
-    for bucket, store in parts.stores.items():
+    stores = {bucket: store for source in parts.sources.values() for bucket, store in source.stores.items()}
+    for bucket, store in stores.items():
         yield await _listing(bucket, store)
         if bucket.startswith("file://"):
             yield _watches(Path(folder_path(bucket)))

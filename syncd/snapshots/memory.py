@@ -35,6 +35,9 @@ class MemorySnapshots:
         self._clock = clock
         self._datasets: dict[str, _Dataset] = {}
 
+    async def probe(self) -> None:
+        """Memory can always be written."""
+
     async def commit(self, dataset: str, changes: Sequence[StagedChange], label_config_hash: str) -> VersionInfo | None:
         """As the port says."""
         there = self._dataset(dataset)

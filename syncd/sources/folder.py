@@ -7,7 +7,8 @@ Limits: 100,000 keys wait at most; on Linux one inotify watch per directory.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -60,14 +61,15 @@ class FolderSource:
     Options = FolderOptions
 
     def __init__(
-        self, name: str, options: FolderOptions, *, stores: Callable[[str], ObjectStore], clock: Clock
+        self, name: str, options: FolderOptions, *, open_store: Callable[..., ObjectStore], clock: Clock
     ) -> None:
         self.name = name
-        self.buckets: tuple[str, ...] = (bucket_url(str(options.path)),)
+        self.selection = Selection(options.include, options.exclude, hidden=options.hidden, origin=f"sources.{name}")
         self.degraded = ""
         self._options = options
-        self._selection = Selection(options.include, options.exclude, hidden=options.hidden, origin=f"sources.{name}")
-        self._store = stores(self.buckets[0])
+        self._bucket = bucket_url(str(options.path))
+        self._store = open_store(self._bucket, hidden=options.hidden, settle=options.settle, now=clock.now)
+        self.stores: Mapping[str, ObjectStore] = {self._bucket: self._store}
         self._clock = clock
 
     async def run(self, deliver: Deliver, rescan: Callable[[], None]) -> None:
@@ -77,7 +79,7 @@ class FolderSource:
             raise ConfigError([Problem(f"sources.{self.name}.path", found, "an existing folder; is its disk mounted?")])
         delay = FIRST_DELAY
         while True:
-            feed = Feed(self._selection, self._clock)
+            feed = Feed(self.selection, self._clock)
             stood = await self._watch(feed, deliver, rescan)
             if feed.at_limit and not self.degraded:
                 self._degrade()
@@ -139,7 +141,7 @@ class FolderSource:
             if seen is None:
                 feed.pending.put(key, Waiting(now + LOOK_AGAIN, waiting.finished))
             elif waiting.finished or seen.gone or seen.etag == waiting.etag:
-                batch.append((ObjectRef(self.buckets[0], key), seen))
+                batch.append((ObjectRef(self._bucket, key), replace(seen, settled=True)))
             else:
                 feed.pending.put(key, Waiting(now + self._options.settle, finished=False, etag=seen.etag))
         if batch:

@@ -34,6 +34,10 @@ class InotifyObserver(BaseObserver):
         self._inotify_fd.start()
         super().on_thread_start()
 
+    def is_alive(self) -> bool:
+        """Whether it runs, and its reader does."""
+        return super().is_alive() and self._inotify_fd.is_alive()
+
     def on_thread_stop(self) -> None:
         """Stop the emitters, then the reader."""
         super().on_thread_stop()
@@ -47,17 +51,17 @@ class _Inotify(InotifyFD):
         self._on_lost = on_lost
         self._on_refused = on_refused
 
-    def add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
-        # watchdog asks for changes of attributes only together with every single write, which would be a flood.
-        try:
-            descriptor = super().add_callback(path, Mask(mask | InotifyConstants.IN_ATTRIB), callback, id_)
+    def _add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
+        """As watchdog's, but for what is said here; and a directory met twice is no reason to warn."""
+        try:  # of attribute changes watchdog asks to be told only together with every single write: a flood
+            watch = self._get_or_create_watch(path, Mask(mask | InotifyConstants.IN_ATTRIB))
         except OSError as error:
             self._on_refused(error)
             raise
-        if descriptor < 0:  # no permission, which watchdog takes for a watch
-            self.remove_callbacks([(descriptor, id_)])
+        if watch.wd < 0:  # no permission, which watchdog takes for a watch
             raise PermissionError(errno.EACCES, "no permission to watch")
-        return descriptor
+        watch.callbacks[id_] = callback
+        return watch.wd
 
     def handle_event(self, event: InotifyEvent) -> None:
         super().handle_event(event)

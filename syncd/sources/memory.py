@@ -1,11 +1,12 @@
 """The reference event source: it delivers what it is told. For tests, and for whoever writes another source."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 
 from syncd.domain.errors import Retryable
-from syncd.ports import Deliver, Seen
+from syncd.domain.routing import Selection
+from syncd.ports import Deliver, ObjectStore, Seen
 
 BATCH = 1_000
 
@@ -13,16 +14,17 @@ BATCH = 1_000
 class MemorySource:
     """Events from memory; an event not delivered yet stays in it."""
 
-    def __init__(self, name: str, buckets: tuple[str, ...]) -> None:
+    def __init__(self, name: str, *stores: ObjectStore) -> None:
         self.name = name
-        self.buckets = buckets
+        self.stores: Mapping[str, ObjectStore] = {store.bucket: store for store in stores}
+        self.selection = Selection()
         self._waiting: list[Seen] = []
         self._lost = False
         self._wake = asyncio.Event()
 
     def emit(self, *seen: Seen) -> None:
         """Have these delivered. Those of other buckets are dropped."""
-        self._waiting += [(ref, observation) for ref, observation in seen if ref.bucket in self.buckets]
+        self._waiting += [(ref, observation) for ref, observation in seen if ref.bucket in self.stores]
         self._wake.set()
 
     def lose(self) -> None:

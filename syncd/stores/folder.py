@@ -35,11 +35,17 @@ class _Turn:
 
 
 class FolderStore:
-    """One folder. `now` dates what is seen (pass the clock's): unix seconds."""
+    """One folder. A file modified less than `settle` seconds ago is seen as not settled yet.
 
-    def __init__(self, root: Path, *, hidden: bool = False, now: Callable[[], float] = time.time) -> None:
+    `now` dates what is seen (pass the clock's), in unix seconds.
+    """
+
+    def __init__(
+        self, root: Path, *, hidden: bool = False, settle: float = 0.0, now: Callable[[], float] = time.time
+    ) -> None:
         self.bucket = bucket_url(str(root))
         self._tree = Tree(root, hidden=hidden)
+        self._settle = settle
         self._now = now
         self._turn = _Turn()
 
@@ -90,7 +96,7 @@ class FolderStore:
     def _head(self, key: str) -> Observation:
         now = self._now()
         found = self._tree.stat(key)
-        return _observation(now, found) if found else Observation(now, gone=True)
+        return self._observation(now, found) if found else Observation(now, gone=True)
 
     def _pages(self, after: str) -> Generator[Sequence[Seen], None, None]:
         found = self._tree.walk(after)
@@ -99,8 +105,10 @@ class FolderStore:
 
     def _page(self, found: Iterator[tuple[str, os.stat_result]]) -> Sequence[Seen]:
         now = self._now()
-        return [(ObjectRef(self.bucket, key), _observation(now, status)) for key, status in islice(found, PAGE)]
+        return [(ObjectRef(self.bucket, key), self._observation(now, status)) for key, status in islice(found, PAGE)]
 
-
-def _observation(now: float, found: os.stat_result) -> Observation:
-    return Observation(now, etag=f"{found.st_mtime_ns:x}-{found.st_size:x}", size=found.st_size)
+    def _observation(self, now: float, found: os.stat_result) -> Observation:
+        etag = f"{found.st_mtime_ns:x}-{found.st_size:x}"
+        age = time.time() - found.st_mtime  # by the clock that dates files
+        settled = not 0 <= age < self._settle  # a time in the future says nothing
+        return Observation(now, etag=etag, size=found.st_size, settled=settled)

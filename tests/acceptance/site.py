@@ -176,6 +176,15 @@ title = "{self.title}"
         """The tasks in Label Studio."""
         return self.person.tasks(self.title)
 
+    def settled_tasks(self, count: int) -> list[dict[str, Any]]:
+        """Until so many tasks are there: these."""
+
+        def all_there() -> list[dict[str, Any]]:
+            tasks = self.tasks()
+            return tasks if len(tasks) == count else []
+
+        return until(f"{count} tasks", all_there)
+
     def images(self) -> list[str]:
         """The picture of every task, as a sorted list of keys: doubles would show."""
         prefix = f"/data/local-files/?d={self.folder.name}/"

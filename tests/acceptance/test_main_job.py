@@ -23,14 +23,15 @@ def test_300_files_in_one_second_become_300_tasks_each_once_and_people_see_the_p
 def test_submitted_annotations_become_rows_with_their_lineage(site: Site) -> None:
     site.start()
     site.drop(["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
-    tasks = until("4 tasks", lambda: len(site.tasks()) == 4 and site.tasks())
+    tasks = site.settled_tasks(4)
     by_name = {task["data"]["image"].rsplit("/", 1)[-1]: task["id"] for task in tasks}
     site.person.submit(by_name["a.jpg"], choice("cat"), lead_time=2.5)
     site.person.submit(by_name["a.jpg"], choice("dog"))
     site.person.submit(by_name["b.jpg"], [], skip=True)
     site.person.submit(by_name["c.jpg"], choice("unicorn"))
     site.person.draft(by_name["d.jpg"], choice("cat"))
-    rows = until("2 good rows", lambda: len(site.rows()) == 2 and site.rows())
+    until("2 good rows", lambda: len(site.rows()) == 2)
+    rows = site.rows()
     assert {row["key"] for row in rows} == {"a.jpg"}
     assert sorted(row["labels"] for row in rows) == [["cat"], ["dog"]]
     assert all(row["etag"] and row["label_config_hash"] and row["object_uri"] for row in rows)
@@ -60,7 +61,7 @@ def test_a_correction_makes_the_next_version_and_the_first_stays_as_it_was(site:
 def test_a_lost_webhook_is_found_by_reconcile(site: Site) -> None:
     daemon = site.start()
     site.drop(["a.jpg", "b.jpg"])
-    tasks = until("2 tasks", lambda: len(site.tasks()) == 2 and site.tasks())
+    tasks = site.settled_tasks(2)
     until("webhook", lambda: "webhook.registered" in site.log())
     assert site.stop(daemon) == 0
     site.person.submit(tasks[0]["id"], choice("cat"))  # nobody listens: this webhook is lost for good
@@ -74,7 +75,7 @@ def test_policies_for_overwritten_moved_and_deleted_files(
     site = make_site(label_studio, on_change="replace", on_delete="retire")
     site.start()
     site.drop(["keep.jpg", "overwritten.jpg", "moved.jpg", "deleted.jpg", "worked.jpg"])
-    tasks = until("5 tasks", lambda: len(site.tasks()) == 5 and site.tasks())
+    tasks = site.settled_tasks(5)
     by_name = {task["data"]["image"].rsplit("/", 1)[-1]: task["id"] for task in tasks}
     site.person.submit(by_name["worked.jpg"], choice("cat"))
     until("the row", lambda: len(site.rows()) == 1)

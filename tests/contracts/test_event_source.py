@@ -35,7 +35,7 @@ class World(Protocol):
 class MemoryWorld:
     def __init__(self) -> None:
         self.store = MemoryStore("memory://photos", FakeClock())
-        self._memory = MemorySource("memory", ("memory://photos",))
+        self._memory = MemorySource("memory", self.store)
         self.source: EventSource = self._memory
 
     def put(self, key: str) -> None:
@@ -49,7 +49,7 @@ class FolderWorld:
     def __init__(self, root: Path) -> None:
         self.root = root
         options = FolderOptions(path=root, settle=0.1)
-        self.source: EventSource = FolderSource("folder", options, stores=open_store, clock=SystemClock())
+        self.source: EventSource = FolderSource("folder", options, open_store=open_store, clock=SystemClock())
 
     def put(self, key: str) -> None:
         path = self.root / key
@@ -119,7 +119,7 @@ async def test_new_objects_arrive_with_what_is_needed_to_act_on_them(world: Worl
             world.put(key)
         await until("all arrived", lambda: taker.present() == wanted)
     for ref, seen in taker.latest.items():
-        assert ref.bucket in world.source.buckets
+        assert ref.bucket in world.source.stores
         assert seen.etag
         assert seen.size == 1
 

@@ -136,9 +136,9 @@ def test_any_pattern_at_all_is_understood_or_refused(pattern: str) -> None:
 def test_one_object_may_go_into_several_datasets_each_once() -> None:
     routes = Routes(
         [
-            Route("cats", "s3://photos", Selection(("cats/**",))),
+            Route("cats", "s3://photos", (Selection(("cats/**",)),)),
             Route("all", "s3://photos"),
-            Route("cats", "s3://photos", Selection(("*.jpg",))),
+            Route("cats", "s3://photos", (Selection(("*.jpg",)),)),
             Route("other", "s3://else"),
         ]
     )

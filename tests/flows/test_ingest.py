@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from syncd.domain.label_configs import label_config
+from syncd.domain.labels import label_config
 from syncd.domain.model import TaskState
 from tests.flows.world import BUCKET, CAT, NAME, World
 
@@ -166,7 +166,7 @@ async def test_an_object_that_comes_back_takes_its_worked_task_back_into_work() 
     await world.work()
     assert world.person.work[task].retired
     ref, _ = world.store.put("a.jpg", b"x")
-    world.store._objects["a.jpg"] = (b"x", seen.etag or "")  # noqa: SLF001 - the very same version again
+    world.store._objects["a.jpg"] = (b"x", seen.etag or "")
     await world.saw(ref, await world.store.head("a.jpg"))
     await world.work()
     assert world.task("a.jpg") == task

@@ -9,7 +9,8 @@ from typing import Any
 
 from syncd.annotators.memory import MemoryAnnotator, MemoryDataset
 from syncd.domain.errors import Retryable
-from syncd.domain.label_configs import label_config, parse_label_config
+from syncd.domain.label_configs import parse_label_config
+from syncd.domain.labels import label_config
 from syncd.domain.model import Claim, JsonObject, Kind, Mark, NewTask, ObjectRef, Observation, Settlement, Subject
 from syncd.domain.planning import OnChange, OnDelete, Policy
 from syncd.domain.routing import Route, Routes

@@ -75,7 +75,7 @@ async def checked_versions(store: LanceSnapshots) -> list[VersionInfo]:
 
 async def test_ten_kills_at_any_moment_lose_nothing_and_leave_every_version_readable(tmp_path: Path) -> None:
     root: Root = (tmp_path.as_uri(), {})
-    acknowledged, chance = 0, random.Random(7)  # noqa: S311
+    acknowledged, chance = 0, random.Random(7)
     for _ in range(KILLS):
         with committer(root, "a", acknowledged, 10_000) as process:
             go(process)

@@ -39,7 +39,7 @@ class StepClock:
     async def sleep(self, seconds: float) -> None:
         """Return when it has been stepped so far."""
         end = self._now + seconds
-        while self._now < end:  # noqa: ASYNC110 - many may wait, each for a time of its own
+        while self._now < end:
             await asyncio.sleep(0.002)
 
     async def step_until(self, what: str, condition: Callable[[], object], *, by: float) -> None:
@@ -59,10 +59,12 @@ class Watched:
         self.looked: list[str] = []
         self.seen: list[tuple[str, Observation]] = []
         self.rescans = 0
-        self.source = FolderSource("photos", FolderOptions(path=root, **options), stores=self._open_store, clock=clock)
+        self.source = FolderSource(
+            "photos", FolderOptions(path=root, **options), open_store=self._open_store, clock=clock
+        )
 
-    def _open_store(self, bucket: str) -> ObjectStore:
-        looked, store = self.looked, open_store(bucket)
+    def _open_store(self, bucket: str, **options: Any) -> ObjectStore:
+        looked, store = self.looked, open_store(bucket, **options)
         head = store.head
 
         async def counted(key: str) -> Observation:

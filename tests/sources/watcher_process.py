@@ -30,5 +30,5 @@ if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     options = FolderOptions(path=Path(sys.argv[1]))
     asyncio.run(
-        FolderSource("photos", options, stores=open_store, clock=SystemClock()).run(take, lambda: say("rescan"))
+        FolderSource("photos", options, open_store=open_store, clock=SystemClock()).run(take, lambda: say("rescan"))
     )

@@ -92,6 +92,7 @@ async def test_marks_of_another_process_end_a_wait_within_a_second(tmp_path: Pat
     clock = FakeClock()
     daemon = await open_state(tmp_path / "state.db", clock)
     command = await open_state(tmp_path / "state.db", clock, exclusive=False)
+    await daemon.mark([Mark(task(2).subject, delay=1800)])
     before = clock.now()
     await daemon.wait(3600)
     assert clock.now() - before <= 1.0
