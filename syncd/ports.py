@@ -372,8 +372,12 @@ class Records(Protocol):
         """All records of these objects by serial; objects without any are left out."""
         ...
 
-    async def by_task(self, dataset: str, task_ids: Sequence[str]) -> dict[str, Record]:
-        """The records behind task ids; unknown ones are left out."""
+    async def by_task(self, dataset: str, task_ids: Sequence[str]) -> dict[str, list[Record]]:
+        """The records behind task ids; unknown ones are left out.
+
+        Several under one id: an annotator may give the id of a deleted task to a new one (Label Studio on
+        SQLite does); their task keys tell them apart.
+        """
         ...
 
     async def task_keys(self, dataset: str, keys: Sequence[str]) -> set[str]:
@@ -397,7 +401,7 @@ class Records(Protocol):
         ...
 
     async def record(self, records: Sequence[Record], *, fulfils: str | None = None) -> None:
-        """Write records (by dataset and task id: insert or replace) and close the intent, in one transaction."""
+        """Write records (by dataset and task key: insert or replace) and close the intent, in one transaction."""
         ...
 
     async def abandon(self, marker: str) -> None:
@@ -447,6 +451,10 @@ class Cursors(Protocol):
 
 class StateStore(Subjects, Records, Staging, Cursors, Protocol):
     """All four roles on one database, and its life."""
+
+    async def forget(self, dataset: str) -> None:
+        """Forget everything about a dataset, its cursors (names ending in `:dataset`) included. Idempotent."""
+        ...
 
     async def close(self) -> None:
         """Finish what is under way and release the database. Idempotent."""

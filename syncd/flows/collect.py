@@ -41,14 +41,25 @@ async def collect(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]
     records = await dataset.state.by_task(dataset.name, ids)
     known = await dataset.state.known(dataset.name, ids)
     changes: list[StagedChange] = []
+    absent: list[Record] = []
     for task_id in ids:
-        rows = _rows(dataset, contents.get(task_id), records.get(task_id))
-        changes.extend(_changes(task_id, known.get(task_id, {}), rows))
+        content = contents.get(task_id)
+        ours, others = _behind(content, records.get(task_id, []))
+        absent += others
+        changes.extend(_changes(task_id, known.get(task_id, {}), _rows(dataset, content, ours)))
     await dataset.state.stage(dataset.name, changes)
-    await _discard(dataset, [r for t, r in records.items() if t not in contents])
+    await _discard(dataset, absent)
     await schedule_snapshot(dataset)
     _log_staged(dataset, changes)
     return [Settlement(claim, Outcome.DONE) for claim in claims]
+
+
+def _behind(content: TaskContent | None, records: Sequence[Record]) -> tuple[Record | None, list[Record]]:
+    """The record behind a task, and those of tasks that had its id before and are gone."""
+    if content is None:
+        return None, list(records)
+    ours = next((r for r in records if r.task_key == content.task_key), None)
+    return ours, [r for r in records if r is not ours]
 
 
 def _changes(task_id: str, known: dict[str, str], rows: Sequence[Row]) -> Iterator[StagedChange]:

@@ -179,11 +179,13 @@ def _compare(
 ) -> None:
     present = [r for r in ours if r.state in (TaskState.ACTIVE, TaskState.RETIRED)]
     findings.known += len(present)
-    if present and not there:
-        findings.count("gone", present[0].task_id)
-        gone.append(present[0].task_id)
-    if there and not ours and there[0].task_key:
-        unknown[there[0].task_id] = there[0].task_key
+    keys = {task.task_key for task in there}
+    if missing := [r.task_id for r in present if r.task_key not in keys]:
+        findings.count("gone", missing[0])
+        gone.append(missing[0])
+    for task in there:  # an id may have been another task's before: the key tells
+        if task.task_key and not any(r.task_key == task.task_key for r in ours):
+            unknown[task.task_id] = task.task_key
 
 
 async def _retire_doubled(dataset: Dataset, unknown: dict[str, str], findings: Findings, caution: Caution) -> None:
@@ -192,7 +194,7 @@ async def _retire_doubled(dataset: Dataset, unknown: dict[str, str], findings: F
     keys = await dataset.state.task_keys(dataset.name, list(set(unknown.values())))
     doubled = []
     for task_id, key in unknown.items():
-        if task_id not in recorded:
+        if not any(r.task_key == key for r in recorded.get(task_id, [])):
             findings.count("doubled" if key in keys else "orphaned", task_id)
             doubled += [task_id] if key in keys else []
     if doubled and not caution.dry_run:

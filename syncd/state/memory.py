@@ -145,9 +145,13 @@ class MemoryState:
     def _of(self, dataset: str) -> Iterable[Record]:
         return [record for record in self._records.values() if record.dataset == dataset]
 
-    async def by_task(self, dataset: str, task_ids: Sequence[str]) -> dict[str, Record]:
+    async def by_task(self, dataset: str, task_ids: Sequence[str]) -> dict[str, list[Record]]:
         """See `Records.by_task`."""
-        return {t: self._records[dataset, t] for t in task_ids if (dataset, t) in self._records}
+        wanted, found = set(task_ids), defaultdict(list)
+        for record in sorted(self._of(dataset), key=attrgetter("task_key")):
+            if record.task_id in wanted:
+                found[record.task_id].append(record)
+        return dict(found)
 
     async def task_keys(self, dataset: str, keys: Sequence[str]) -> set[str]:
         """See `Records.task_keys`."""
@@ -162,7 +166,7 @@ class MemoryState:
 
     async def walk_tasks(self, dataset: str) -> AsyncIterator[Sequence[Record]]:
         """See `Records.walk_tasks`."""
-        for page in _pages(sorted(self._of(dataset), key=lambda r: rules.task_order(r.task_id))):
+        for page in _pages(sorted(self._of(dataset), key=lambda r: (rules.task_order(r.task_id), r.task_key))):
             yield page
 
     async def intend(self, intent: Intent) -> None:
@@ -176,7 +180,7 @@ class MemoryState:
 
     async def record(self, records: Sequence[Record], *, fulfils: str | None = None) -> None:
         """See `Records.record`."""
-        self._records.update({(r.dataset, r.task_id): r for r in records})
+        self._records.update({(r.dataset, r.task_key): r for r in records})
         if fulfils is not None:
             self._intents.pop(fulfils, None)
 
@@ -238,6 +242,15 @@ class MemoryState:
     async def put(self, name: str, value: str) -> None:
         """See `Cursors.put`."""
         self._cursors[name] = value
+
+    async def forget(self, dataset: str) -> None:
+        """See `StateStore.forget`."""
+        self._entries = {s: e for s, e in self._entries.items() if s.dataset != dataset}
+        self._records = {n: r for n, r in self._records.items() if n[0] != dataset}
+        self._intents = {m: i for m, i in self._intents.items() if i.dataset != dataset}
+        self._staged = {n: c for n, c in self._staged.items() if n[0] != dataset}
+        self._known = {n: k for n, k in self._known.items() if n[0] != dataset}
+        self._cursors = {n: v for n, v in self._cursors.items() if not n.endswith(f":{dataset}")}
 
     async def close(self) -> None:
         """Nothing to release."""

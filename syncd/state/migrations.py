@@ -30,12 +30,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX subjects_ready ON subjects (kind, dataset, ready_at)",
         "CREATE INDEX subjects_dead ON subjects (dead_at) WHERE dead_at IS NOT NULL",
         """CREATE TABLE records (
-            dataset TEXT NOT NULL, task_id TEXT NOT NULL, task_number BIGINT NOT NULL, bucket TEXT NOT NULL,
-            key {bytewise} NOT NULL, task_key TEXT NOT NULL, etag TEXT, version_id TEXT, size BIGINT,
-            serial INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (dataset, task_id))""",
+            dataset TEXT NOT NULL, task_key TEXT NOT NULL, task_id TEXT NOT NULL, task_number BIGINT NOT NULL,
+            bucket TEXT NOT NULL, key {bytewise} NOT NULL, etag TEXT, version_id TEXT, size BIGINT,
+            serial INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (dataset, task_key))""",
         "CREATE INDEX records_by_object ON records (dataset, bucket, key, serial)",
-        "CREATE INDEX records_by_task_key ON records (dataset, task_key)",
-        "CREATE INDEX records_by_number ON records (dataset, task_number, task_id)",
+        "CREATE INDEX records_by_task ON records (dataset, task_id)",
+        "CREATE INDEX records_by_number ON records (dataset, task_number, task_id, task_key)",
         """CREATE TABLE intents (
             n {serial} NOT NULL, dataset TEXT NOT NULL, marker TEXT NOT NULL, created_at FLOAT NOT NULL,
             placements TEXT NOT NULL)""",

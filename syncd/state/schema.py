@@ -45,19 +45,19 @@ records = Table(
     "records",
     metadata,
     Column("dataset", Text, primary_key=True),
-    Column("task_id", Text, primary_key=True),
+    Column("task_key", Text, primary_key=True),
+    Column("task_id", Text, nullable=False),  # not unique: annotators give freed ids away again
     Column("task_number", BigInteger, nullable=False),  # sorts numeric task ids; 0 for others
     Column("bucket", Text, nullable=False),
     Column("key", _Bytewise, nullable=False),
-    Column("task_key", Text, nullable=False),
     Column("etag", Text),
     Column("version_id", Text),
     Column("size", BigInteger),
     Column("serial", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Index("records_by_object", "dataset", "bucket", "key", "serial"),
-    Index("records_by_task_key", "dataset", "task_key"),
-    Index("records_by_number", "dataset", "task_number", "task_id"),
+    Index("records_by_task", "dataset", "task_id"),
+    Index("records_by_number", "dataset", "task_number", "task_id", "task_key"),
 )
 
 intents = Table(

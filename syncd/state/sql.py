@@ -29,7 +29,7 @@ from syncd.domain.model import (
     Subject,
 )
 from syncd.ports import Backlog, Clock, Lane
-from syncd.state import lock, rules, sql_records, sql_staging, sql_subjects
+from syncd.state import lock, rules, sql_datasets, sql_records, sql_staging, sql_subjects
 from syncd.state.bell import Bell, wait_for
 from syncd.state.database import WRITING, create_file, failures_named, open_engine, state_file
 from syncd.state.migrations import migrate
@@ -165,7 +165,7 @@ class SqlState:
         """See `Records.records`."""
         return await self._read(sql_records.of_objects, dataset, refs)
 
-    async def by_task(self, dataset: str, task_ids: Sequence[str]) -> dict[str, Record]:
+    async def by_task(self, dataset: str, task_ids: Sequence[str]) -> dict[str, list[Record]]:
         """See `Records.by_task`."""
         return await self._read(sql_records.by_task, dataset, task_ids)
 
@@ -181,10 +181,10 @@ class SqlState:
 
     async def walk_tasks(self, dataset: str) -> AsyncIterator[Sequence[Record]]:
         """See `Records.walk_tasks`; each page is read when it is asked for."""
-        after = (-1, "")
+        after = (-1, "", "")
         while page := await self._read(sql_records.task_page, dataset, after):
             yield page
-            after = rules.task_order(page[-1].task_id)
+            after = (*rules.task_order(page[-1].task_id), page[-1].task_key)
 
     async def intend(self, intent: Intent) -> None:
         """See `Records.intend`."""
@@ -237,6 +237,10 @@ class SqlState:
     async def put(self, name: str, value: str) -> None:
         """See `Cursors.put`."""
         await self._write(sql_staging.put, name, value)
+
+    async def forget(self, dataset: str) -> None:
+        """See `StateStore.forget`."""
+        await self._write(sql_datasets.forget, dataset)
 
     async def close(self) -> None:
         """See `StateStore.close`."""

@@ -33,13 +33,14 @@ def of_objects(connection: Connection, dataset: str, refs: Sequence[ObjectRef]) 
     return dict(found)
 
 
-def by_task(connection: Connection, dataset: str, task_ids: Sequence[str]) -> dict[str, Record]:
+def by_task(connection: Connection, dataset: str, task_ids: Sequence[str]) -> dict[str, list[Record]]:
     """See `Records.by_task`."""
-    found: dict[str, Record] = {}
+    found: dict[str, list[Record]] = defaultdict(list)
     for chunk in chunks(list(set(task_ids))):
-        rows = connection.execute(_select(dataset).where(_C.task_id.in_(chunk)))
-        found.update((record.task_id, record) for record in map(_record, rows))
-    return found
+        rows = connection.execute(_select(dataset).where(_C.task_id.in_(chunk)).order_by(_C.task_key))
+        for record in map(_record, rows):
+            found[record.task_id].append(record)
+    return dict(found)
 
 
 def task_keys(connection: Connection, dataset: str, keys: Sequence[str]) -> set[str]:
@@ -60,9 +61,9 @@ def object_page(connection: Connection, dataset: str, bucket: str, after: str) -
     return [_record(row) for row in connection.execute(page.order_by(*_OBJECT_ORDER))]
 
 
-def task_page(connection: Connection, dataset: str, after: tuple[int, str]) -> list[Record]:
-    """The next page of `Records.walk_tasks`, from behind that place in the order of task ids."""
-    order = (_C.task_number, _C.task_id)
+def task_page(connection: Connection, dataset: str, after: tuple[int, str, str]) -> list[Record]:
+    """The next page of `Records.walk_tasks`, from behind that place in the order of task ids (and keys)."""
+    order = (_C.task_number, _C.task_id, _C.task_key)
     page = _select(dataset).where(tuple_(*order) > after).order_by(*order).limit(_PAGE)
     return [_record(row) for row in connection.execute(page)]
 
@@ -100,7 +101,7 @@ def of_dataset(connection: Connection, dataset: str) -> list[Intent]:
 
 def record(connection: Connection, made: Sequence[Record], fulfils: str | None) -> None:
     """See `Records.record`."""
-    upsert(connection, records, ("dataset", "task_id"), [_row(one) for one in made])
+    upsert(connection, records, ("dataset", "task_key"), [_row(one) for one in made])
     if fulfils is not None:
         abandon(connection, fulfils)
 

@@ -528,7 +528,32 @@ async def test_records_come_back_by_object_in_order_of_serial(state: StateStore)
 async def test_a_record_comes_back_exactly(state: StateStore) -> None:
     one = Record("d", ObjectRef("file:///x y", "\x01ü 🦊\n"), "tk", "5", None, "v", 2**60, 3, TaskState.RETIRED)
     await state.record([one])
-    assert await state.by_task("d", ["5"]) == {"5": one}
+    assert await state.by_task("d", ["5"]) == {"5": [one]}
+
+
+async def test_an_id_that_was_given_away_again_has_a_record_for_each_task_key(state: StateStore) -> None:
+    first, second = record("a", "7"), replace(record("b", "7"), task_key="key-other")
+    await state.record([first, second])
+    assert await state.by_task("pets", ["7"]) == {"7": [first, second]}
+    assert [r async for page in state.walk_tasks("pets") for r in page] == [first, second]
+
+
+async def test_a_dataset_can_be_forgotten_and_the_others_stay(state: StateStore) -> None:
+    for dataset in ("pets", "cars"):
+        await state.mark([Mark(Subject(Kind.DATASET, dataset, dataset))])
+        await state.record([record("a", "1", dataset=dataset)])
+        await state.intend(intent(f"m-{dataset}", dataset=dataset))
+        await state.stage(dataset, [StagedChange("5", "1", None)])
+        await state.put(f"changed:{dataset}", "x")
+    await state.forget("pets")
+    await state.forget("pets")
+    assert [b.dataset for b in await state.backlog()] == ["cars"]
+    for dataset, left in (("pets", False), ("cars", True)):
+        assert bool(await state.by_task(dataset, ["1"])) is left
+        assert bool(await state.intents(dataset)) is left
+        assert bool(await state.known(dataset, ["1"])) is left
+        assert bool(await state.staged_count(dataset)) is left
+        assert bool(await state.get(f"changed:{dataset}")) is left
 
 
 async def test_writing_a_record_again_replaces_it(state: StateStore) -> None:

@@ -1,8 +1,10 @@
 """Annotations into rows and rows into versions."""
 
+import itertools
+
 import pytest
 
-from syncd.domain.model import RowStatus
+from syncd.domain.model import RowStatus, TaskState
 from tests.flows.world import CAT, DOG, NAME, UNICORN, World
 
 
@@ -83,6 +85,28 @@ async def test_rows_of_a_task_that_was_deleted_leave_the_next_version(world: Wor
     await world.reconcile()
     await world.work(seconds=61)
     assert await world.rows() == {}
+
+
+async def test_an_id_given_away_again_belongs_to_the_new_task_alone(world: World) -> None:
+    """Label Studio on SQLite gives the highest task id away again once its task is deleted."""
+    old = world.task("c.jpg")
+    world.person.submit(old, CAT)
+    await world.webhook(old)
+    await world.work(seconds=61)
+    world.person.delete_task(old)
+    world.annotator.ids = itertools.count(int(old))
+    await world.put("d.jpg")
+    await world.work()
+    assert world.task("d.jpg") == old
+    await world.reconcile()
+    await world.work(seconds=61)
+    assert await world.rows() == {}
+    world.person.submit(old, DOG)
+    await world.webhook(old)
+    await world.work(seconds=61)
+    assert {row.key for row in (await world.rows()).values()} == {"d.jpg"}
+    records = {r.ref.key: r.state for r in (await world.state.by_task(NAME, [old]))[old]}
+    assert records == {"c.jpg": TaskState.DISCARDED, "d.jpg": TaskState.ACTIVE}
 
 
 async def test_a_webhook_for_a_task_nobody_knows_is_harmless(world: World) -> None:

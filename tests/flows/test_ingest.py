@@ -132,7 +132,7 @@ async def test_replacing_keeps_human_work_and_takes_it_out_of_work() -> None:
     await world.work()
     assert worked in world.tasks()["a.jpg"]
     assert world.person.work[worked].retired == "object changed"
-    assert (await world.state.by_task(NAME, [worked]))[worked].state is TaskState.RETIRED
+    assert (await world.state.by_task(NAME, [worked]))[worked][0].state is TaskState.RETIRED
 
 
 @pytest.mark.parametrize(("policy", "left"), [("keep", 1), ("retire", 0)])

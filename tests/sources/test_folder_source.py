@@ -369,7 +369,8 @@ async def test_where_the_kernel_grants_no_more_watches_the_folder_is_polled(
     monkeypatch.setattr(inotify_c, "inotify_add_watch", at_limit)
     with capture_logs() as logs:
         async with watching(tmp_path, settle=0.05, poll_every=0.1) as watched:
-            await until("it polls", lambda: watched.source.degraded)
+            await until("it polls", lambda: any(entry.get("polling") for entry in logs))
+            assert "fs.inotify.max_user_watches" in watched.source.degraded
             (tmp_path / "deep" / "a").write_bytes(b"x")
             await until("it arrives all the same", watched.has("deep/a"))
             (tmp_path / "deep" / "a").unlink()

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -250,6 +251,17 @@ async def test_a_listing_leaves_no_descriptor_open(root: Path) -> None:
     await store.head("0/x/nothing")
     await store.head("0/nothing/at/all")
     assert descriptors() == before
+
+
+async def test_a_file_written_just_now_is_seen_as_not_settled(root: Path) -> None:
+    for name, age in (("fresh", 0), ("old", 100), ("from the future", -1_000)):
+        (root / name).write_bytes(b"x")
+        os.utime(root / name, (time.time() - age, time.time() - age))
+    store = FolderStore(root, settle=60)
+    listed = {ref.key: seen.settled async for page in store.list() for ref, seen in page}
+    assert listed == {"fresh": False, "old": True, "from the future": True}
+    assert not (await store.head("fresh")).settled
+    assert (await FolderStore(root).head("fresh")).settled
 
 
 async def test_a_store_is_opened_by_its_url(root: Path) -> None:

@@ -131,7 +131,7 @@ def _hot_paths(connection: Connection) -> None:
     sql_records.by_task(connection, "d", ["1"])
     sql_records.task_keys(connection, "d", ["key-1"])
     sql_records.object_page(connection, "d", "s3://photos", "")
-    sql_records.task_page(connection, "d", (-1, ""))
+    sql_records.task_page(connection, "d", (-1, "", ""))
     sql_staging.stage(connection, "d", [StagedChange("1", "1", row("1")), StagedChange("2", "1", None)])
     sql_staging.of_tasks(connection, "d", ["1"])
     sql_staging.tasks_of(connection, "d", ["1"])
