@@ -89,6 +89,7 @@ class MemoryDataset:
 
     def __init__(self, annotator: MemoryAnnotator, spec: DatasetSpec) -> None:
         self.url = f"{URL}{spec.title}"
+        self.identity = f"dataset {next(annotator.ids)}"
         self.drift = ""
         self.webhooks: dict[str, str] = {}
         """URL → secret."""

@@ -4,15 +4,16 @@ It tells what it does, step by step with times. A scripted annotator stands in f
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.panel import Panel
+from rich.text import Text
 
-from syncd.cli.common import err, out, table
+from syncd.cli.common import out, progress, table
 from syncd.domain.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -49,6 +50,14 @@ def _site(data_dir: Path | None) -> "Iterator[DemoSite]":
         yield site
 
 
+class Step:
+    """One step of the story: what it is doing now, and its result."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.result = ""
+
+
 class Story:
     """Tells each step while it happens, and keeps the times for the table at the end."""
 
@@ -56,60 +65,55 @@ class Story:
         self.rows: list[dict[str, object]] = []
 
     @contextmanager
-    def step(self, what: str) -> Iterator[list[str]]:
-        """One step; what is put into the list is its result."""
-        started, result = time.monotonic(), list[str]()
-        with err.status(f"{what} …") if err.is_terminal else _silent():
-            yield result
+    def step(self, what: str) -> Iterator[Step]:
+        """One step, shown while it runs and then with its result and time."""
+        started = time.monotonic()
+        with progress(what) as say:
+            yield (step := Step(say))
         seconds = f"{time.monotonic() - started:.1f} s"
-        out.print(f"[green]✓[/] {what}: {' '.join(result)} [dim]({seconds})[/]", highlight=False)
-        self.rows.append({"step": what, "result": " ".join(result), "time": seconds})
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    yield
+        out.print(f"[green]✓[/] {what}: {step.result} [dim]({seconds})[/]", highlight=False, soft_wrap=True)
+        self.rows.append({"step": what, "result": step.result, "time": seconds})
 
 
 def _bring_up(site: "DemoSite", story: Story) -> None:
-    with story.step("Label Studio") as result:
-        running = site.bring_up_label_studio(lambda line: None if err.is_terminal else err.print(line, highlight=False))
-        result.append(f"{running.url}, installed and started by syncd")
-    with story.step("syncd") as result:
+    with story.step("Label Studio") as step:
+        running = site.bring_up_label_studio(step.say)
+        step.result = f"{running.url}, installed and started by syncd"
+    with story.step("syncd") as step:
         site.start_daemon()
-        result.append(f"the daemon watches {site.photos}")
+        step.result = f"the daemon watches {site.photos}"
 
 
 def _photographs_become_tasks(site: "DemoSite", story: Story) -> None:
-    with story.step("photographs arrive") as result:
+    with story.step("photographs arrive") as step:
         count = site.drop_photographs()
-        result.append(f"{count} real photographs dropped into the folder")
-    with story.step("tasks appear") as result:
-        result.append(f"{site.wait_for_tasks(count)} tasks in Label Studio, each once, pictures visible")
+        step.result = f"{count} real photographs dropped into the folder"
+    with story.step("tasks appear") as step:
+        step.result = f"{site.wait_for_tasks(count)} tasks in Label Studio, each once, pictures visible"
 
 
 def _annotations_become_a_version(site: "DemoSite", story: Story) -> None:
     out.print("  A script now stands in for a person: it draws boxes and submits them through Label Studio's own API.")
-    with story.step("annotations") as result:
-        result.append(f"{site.annotate()} submitted, one of them with a slip: the rocket is called a cup")
-    with story.step("version v1") as result:
-        result.append(f"{site.wait_for_version(1).rows} rows")
+    with story.step("annotations") as step:
+        step.result = f"{site.annotate()} submitted, one of them with a slip: the rocket is called a cup"
+    with story.step("version v1") as step:
+        step.result = f"{site.wait_for_version(1).rows} rows"
 
 
 def _a_correction_becomes_the_next(site: "DemoSite", story: Story) -> None:
-    with story.step("a correction") as result:
-        result.append(site.correct())
-    with story.step("version v2") as result:
+    with story.step("a correction") as step:
+        step.result = site.correct()
+    with story.step("version v2") as step:
         found = site.wait_for_version(2)
-        result.append(f"{found.rows} rows, {found.updated} corrected, {found.inserted} new; v1 stays as it was")
+        step.result = f"{found.rows} rows, {found.updated} corrected, {found.inserted} new; v1 stays as it was"
 
 
 def _training_reads_it(site: "DemoSite", story: Story) -> None:
-    out.print(Panel.fit(f"$ syncd snapshot diff photos v1 v2\n\n{site.diff_text()}", title="what changed"))
-    with story.step("training opens it") as result:
+    out.print(Panel.fit(Text(f"$ syncd snapshot diff photos v1 v2\n\n{site.diff_text()}"), title="what changed"))
+    with story.step("training opens it") as step:
         line, frame = site.read()
-        result.append(f"{len(frame)} rows with one line")
-    out.print(Panel.fit(f">>> {line}\n{frame}", title="in a training job"))
+        step.result = f"{len(frame)} rows with one line"
+    out.print(Panel.fit(Text(f">>> {line}\n{frame}"), title="in a training job"))
 
 
 def _wait_for_people(site: "DemoSite") -> None:

@@ -3,6 +3,7 @@
 Used by `syncd demo` only. Each run starts with an empty state; the installed Label Studio is kept.
 """
 
+import os
 import shutil
 import signal
 import socket
@@ -19,7 +20,7 @@ from PIL import Image
 import syncd
 from syncd.annotators.label_studio.local import LocalLabelStudio, Running, default_data_dir
 from syncd.annotators.label_studio.person import Person
-from syncd.domain.errors import Rejected, Retryable
+from syncd.domain.errors import ConfigError, Rejected, Retryable
 from syncd.domain.model import JsonObject, VersionInfo
 
 T = TypeVar("T")
@@ -114,7 +115,7 @@ class DemoSite:
         self.config.write_text(CONFIG.format(**fields, port=port, token=self.running.token_file), encoding="utf-8")
         command = [sys.executable, "-m", "syncd", "run", "--config", str(self.config)]
         with (self.home / "daemon.log").open("wb") as log:
-            self._daemon = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own command
+            self._daemon = subprocess.Popen(command, stdout=log, stderr=log, env=self._env())  # noqa: S603 - our own
         self._until("the daemon", lambda: _answers(port))
 
     # ------------------------------------------------------------ what happens
@@ -169,7 +170,8 @@ class DemoSite:
     def diff_text(self) -> str:
         """What `syncd snapshot diff` prints."""
         command = [sys.executable, "-m", "syncd", "snapshot", "diff", "photos", "v1", "v2", "-c", str(self.config)]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=self._env())  # noqa: S603 - our own
+        return done.stdout
 
     def read(self) -> tuple[str, Any]:
         """The one line of a training job, and what it gives."""
@@ -184,6 +186,10 @@ class DemoSite:
         return f"{self.running.url}/projects/{project['id']}/" if project else self.running.url
 
     # ------------------------------------------------------------ small things
+
+    def _env(self) -> dict[str, str]:
+        """The demo's own settings only: the environment would override its configuration."""
+        return {name: value for name, value in os.environ.items() if not name.startswith("SYNCD_")}
 
     def _person(self) -> Person:
         return Person(self.running.url, self.running.legacy_token)
@@ -206,7 +212,7 @@ class DemoSite:
     def _version(self, number: int) -> VersionInfo | None:
         try:
             return syncd.open_snapshot(f"file://{self.home}/snapshots/photos@v{number}").info
-        except Rejected:  # not there yet
+        except (ConfigError, Rejected):  # not there yet
             return None
 
     def _until(self, what: str, check: Callable[[], T | None], timeout_s: float = 60) -> T:

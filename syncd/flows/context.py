@@ -5,11 +5,13 @@ side of the dataset is opened on first use and kept.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import structlog
 
+from syncd.domain.errors import ConfigError, Problem
 from syncd.domain.label_configs import LabelConfig
 from syncd.domain.planning import Policy
 from syncd.domain.routing import Routes
@@ -58,8 +60,29 @@ class Dataset:
         """The dataset inside its annotator, made there if need be. Raises what `Annotator.ensure_dataset` raises."""
         async with self._opening:
             if self._remote is None:
-                self._remote = await self.annotator.ensure_dataset(self.spec)
+                self._remote = await self._same(await self.annotator.ensure_dataset(self.spec))
                 log.info("dataset.opened", dataset=self.name, url=self._remote.url)
                 if self._remote.drift:
                     log.warning("dataset.drifted", dataset=self.name, drift=self._remote.drift)
             return self._remote
+
+    @contextmanager
+    def reopened_after_config_errors(self) -> Iterator[None]:
+        """After a ConfigError (a token revoked, a dataset deleted) the annotator's side is opened anew next time."""
+        try:
+            yield
+        except ConfigError:
+            self._remote = None
+            raise
+
+    async def _same(self, remote: AnnotatorDataset) -> AnnotatorDataset:
+        """The dataset our records speak of. A new one of the same title has none of their tasks."""
+        name = f"remote:{self.name}"
+        known = await self.state.get(name)
+        if known is None:
+            await self.state.put(name, remote.identity)
+        elif known != remote.identity:
+            found = f"{self.spec.title!r} is not the dataset that was filled before; was that one deleted?"
+            allowed = f"the same dataset; to start anew, run `syncd dataset delete {self.name}` (snapshots are kept)"
+            raise ConfigError([Problem("title", found, allowed)])
+        return remote

@@ -62,10 +62,12 @@ class Assembly:
         )
 
     async def _ingest(self, name: str, claims: Sequence[Claim]) -> list[Settlement]:
-        return await ingest(self.datasets[name], claims)
+        with self.datasets[name].reopened_after_config_errors():
+            return await ingest(self.datasets[name], claims)
 
     async def _collect(self, name: str, claims: Sequence[Claim]) -> list[Settlement]:
-        return await collect(self.datasets[name], claims)
+        with self.datasets[name].reopened_after_config_errors():
+            return await collect(self.datasets[name], claims)
 
     async def _snapshot(self, name: str, claims: Sequence[Claim]) -> list[Settlement]:
         return await snapshot(self.datasets[name], self.snapshots[name], claims)

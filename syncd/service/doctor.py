@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config import Config
-from syncd.domain.errors import SyncdError
+from syncd.domain.errors import ConfigError, SyncdError
 from syncd.domain.routing import folder_path
 from syncd.flows.context import Dataset
 from syncd.ports import Annotator, AnnotatorDataset, ObjectStore
@@ -42,11 +42,16 @@ async def examine(parts: Assembly) -> AsyncIterator[Finding]:
         if bucket.startswith("file://"):
             yield _watches(Path(folder_path(bucket)))
     for name, annotator in parts.annotators.items():
+        reached = True
         async for finding in _annotator(name, annotator):
+            reached = reached and finding.ok is not False
             yield finding
-    for dataset in parts.datasets.values():
-        async for finding in _dataset(parts, dataset):
-            yield finding
+        for dataset in parts.datasets.values():
+            if parts.config.datasets[dataset.name].annotator == name:
+                yield await _snapshots(parts, dataset.name)
+                if reached:
+                    async for finding in _dataset(parts, dataset):
+                        yield finding
 
 
 # ---------------------------------------------------------------- this host
@@ -99,6 +104,9 @@ async def _listing(bucket: str, store: ObjectStore) -> Finding:
 async def _annotator(name: str, annotator: Annotator) -> AsyncIterator[Finding]:
     try:
         info = await annotator.ping()
+    except ConfigError as error:
+        yield Finding(f"annotator {name}", False, str(error.below(f"annotators.{name}")))
+        return
     except SyncdError as error:
         yield Finding(f"annotator {name}", False, str(error))
         return
@@ -109,13 +117,16 @@ async def _annotator(name: str, annotator: Annotator) -> AsyncIterator[Finding]:
         yield Finding("clock", True if skew <= MOST_SKEW_S else None, detail)
 
 
+async def _snapshots(parts: Assembly, name: str) -> Finding:
+    try:
+        await parts.snapshots[name].probe()
+    except SyncdError as error:
+        return Finding(f"dataset {name} snapshots", False, str(error))
+    return Finding(f"dataset {name} snapshots", True, parts.config.datasets[name].snapshots.url)
+
+
 async def _dataset(parts: Assembly, dataset: Dataset) -> AsyncIterator[Finding]:
     what = f"dataset {dataset.name}"
-    try:
-        await parts.snapshots[dataset.name].probe()
-        yield Finding(f"{what} snapshots", True, parts.config.datasets[dataset.name].snapshots.url)
-    except SyncdError as error:
-        yield Finding(f"{what} snapshots", False, str(error))
     try:
         remote = await dataset.annotator.find_dataset(dataset.spec.title)
     except SyncdError as error:

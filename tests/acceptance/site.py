@@ -50,6 +50,11 @@ def choice(label: str) -> list[dict[str, Any]]:
     return [{"id": "r1", "type": "choices", "from_name": "choice", "to_name": "image", "value": {"choices": [label]}}]
 
 
+def _environment() -> dict[str, str]:
+    """Ours without settings of syncd, which would override the configuration."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SYNCD_")}
+
+
 class Site:
     """One installation with one folder and one dataset, against a given Label Studio."""
 
@@ -111,7 +116,7 @@ title = "{self.title}"
         """Start the daemon and do not wait; it is ended with the site."""
         with (self.home / "daemon.log").open("ab") as log:
             command = [sys.executable, "-m", "syncd", "run", "--config", str(self.config)]
-            daemon = subprocess.Popen(command, stdout=log, stderr=log)
+            daemon = subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
         self._daemons.append(daemon)
         return daemon
 
@@ -145,7 +150,7 @@ title = "{self.title}"
         """Run a command of the command line on this site's configuration."""
         command = [sys.executable, "-m", "syncd", *arguments, "--config", str(self.config)]
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **(env or {})}
+            command, capture_output=True, text=True, timeout=120, check=False, env=_environment() | (env or {})
         )
 
     def json(self, *arguments: str) -> Any:

@@ -225,12 +225,14 @@ async def test_a_wish_to_wait_is_not_overridden_by_our_own_tries(
     assert proxy.count("GET /api/tasks/") == 1
 
 
-async def test_a_deleted_project_rejects(connect: Connections, label_studio: LabelStudioServer, new_spec: Spec) -> None:
+async def test_a_deleted_project_is_for_a_person_to_mend_and_no_task_of_it_is_given_up(
+    connect: Connections, label_studio: LabelStudioServer, new_spec: Spec
+) -> None:
     dataset = await connect(label_studio.url, label_studio.pat).ensure_dataset(new_spec())
     await dataset.delete()
-    with pytest.raises(Rejected):
+    with pytest.raises(ConfigError, match="not in Label Studio any more"):
         await dataset.import_tasks("m1", tasks("a"))
-    with pytest.raises(Rejected):
+    with pytest.raises(ConfigError, match="not in Label Studio any more"):
         await dataset.contents(["1"])
 
 

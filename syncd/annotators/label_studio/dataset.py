@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from syncd.annotators.label_studio import retiring, webhook
-from syncd.annotators.label_studio.client import Client
 from syncd.annotators.label_studio.drafts import drafts_of
-from syncd.annotators.label_studio.errors import Refused, shortened
+from syncd.annotators.label_studio.errors import Refused, in_project, shortened
 from syncd.annotators.label_studio.listing import Listing, among, where
 from syncd.annotators.label_studio.reading import BATCH, KEY, task_content, task_key
 from syncd.annotators.label_studio.storages import Storages
-from syncd.domain.errors import Rejected, Retryable
+from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.domain.label_configs import ObjectTag
 from syncd.domain.model import DatasetStats, JsonObject, NewTask, ObjectRef, TaskContent, TaskState
 from syncd.ports import Changed, TaskHeader, WebhookStatus
@@ -26,13 +25,14 @@ _ITEM = re.compile(r"Errors? .*?at item (\d+): (.*?)(?: ::| \[assume|$)", re.DOT
 
 
 class LabelStudioDataset:
-    """One project. `shown` is the object tag that shows what lies in the bucket."""
+    """One project. `shown` is the object tag that shows what lies in the bucket; `created_at` as the server says."""
 
-    def __init__(self, client: Client, storages: Storages, listing: Listing, shown: ObjectTag, drift: str) -> None:
-        self.url = f"{client.url}/projects/{listing.project}"
+    def __init__(self, listing: Listing, storages: Storages, shown: ObjectTag, *, drift: str, created_at: str) -> None:
+        self.url = f"{listing.client.url}/projects/{listing.project}"
+        self.identity = f"project {listing.project} of {created_at}"
         self.drift = drift
         self.project = listing.project
-        self._client = client
+        self._client = listing.client
         self._storages = storages
         self._listing = listing
         self._shown = shown
@@ -59,7 +59,7 @@ class LabelStudioDataset:
         try:
             answer = await self._client.post_json("importing tasks", path, {"return_task_ids": "true"}, body)
         except Refused as error:
-            raise _import_refused(error) from None
+            raise _import_refused(error, self.project) from None
         ids = answer.get("task_ids") if isinstance(answer, dict) else None
         if not isinstance(ids, list) or len(set(ids)) != len(tasks):
             raise Retryable(f"Label Studio imported {len(tasks)} tasks into {self.url} but did not name them all")
@@ -134,11 +134,13 @@ def _wire(task: NewTask, marker: str) -> dict[str, Any]:
     return {"data": data, "meta": task.meta, "predictions": list(task.predictions)}
 
 
-def _import_refused(error: Refused) -> Rejected:
+def _import_refused(error: Refused, project: int) -> SyncdError:
     """Which items, where the server tells: a list with one text for each bad item. Its texts end in the item's data."""
     matches = (_ITEM.match(text) for text in map(str, error.errors.get("non_field_errors") or ()))
     problems = {int(match[1]): shortened(match[2]) for match in matches if match}
-    return Rejected(f"{error}: {len(problems)} items named as invalid", problems=problems) if problems else error
+    if not problems:
+        return in_project(error, project)
+    return Rejected(f"{error}: {len(problems)} items named as invalid", problems=problems)
 
 
 def _chunks(task_ids: Sequence[str]) -> list[list[int]]:

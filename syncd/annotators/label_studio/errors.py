@@ -77,6 +77,14 @@ def _answered(status: int, headers: Mapping[str, str], body: object, where: str)
     return Refused(f"{where}: refused ({status})", status, body)
 
 
+def in_project(error: Refused, project: int) -> SyncdError:
+    """What a refusal inside a project means: 404 is the project itself gone, not the request bad."""
+    if error.status != 404:
+        return error
+    allowed = "the project back, or a start anew: run `syncd dataset delete NAME` (snapshots are kept)"
+    return _config("title", f"project {project} is not in Label Studio any more", allowed)
+
+
 def _unauthorized(detail: str) -> ConfigError:
     if "legacy token authentication" in detail:
         allowed = "a personal access token (Label Studio: Account & Settings), or legacy tokens switched on there"

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from syncd.annotators.label_studio.client import Client
-from syncd.annotators.label_studio.errors import Garbled
+from syncd.annotators.label_studio.errors import Garbled, Refused, in_project
 from syncd.domain.model import JsonObject
 from syncd.ports import Changed
 
@@ -38,7 +38,7 @@ class Listing:
 
     def __init__(self, client: Client, project: int, *, overlap: float) -> None:
         self.project = project
-        self._client = client
+        self.client = client
         self._overlap = overlap
 
     async def by_id(self, filters: Sequence[JsonObject], **params: str) -> AsyncIterator[list[JsonObject]]:
@@ -63,7 +63,7 @@ class Listing:
         What changes while this runs is left to the next time, so it ends however busy the project is. A cursor
         never passes what may still be committed late: the last seconds are listed again, until they are past.
         """
-        settled = _text(await self._client.server_time() - timedelta(seconds=self._overlap))
+        settled = _text(await self.client.server_time() - timedelta(seconds=self._overlap))
         newest, _ = await self._changes([], "-tasks:updated_at", 1)
         horizon, since, size = _text(_instant(newest[0])) if newest else "", cursor or "", PAGE_SIZE
         while since < horizon:
@@ -90,7 +90,10 @@ class Listing:
             query["filters"] = {"conjunction": "and", "items": list(filters)}
         base = {"project": self.project, "page": 1, "page_size": size, "resolve_uri": "false"}
         text = orjson.dumps(query).decode()
-        answer = await self._client.get_json("listing tasks", "api/tasks/", {**base, **params, "query": text})
+        try:
+            answer = await self.client.get_json("listing tasks", "api/tasks/", {**base, **params, "query": text})
+        except Refused as error:
+            raise in_project(error, self.project) from None
         return _rows(answer)
 
 

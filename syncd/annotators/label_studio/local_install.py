@@ -87,5 +87,6 @@ def _run(command: Sequence[str], log: Path, on_progress: Progress) -> int:
         assert process.stdout is not None  # noqa: S101 - PIPE was asked for
         for line in process.stdout:
             out.write(line)
-            on_progress(line.strip())
+            if not line.startswith(" + "):  # 158 packages by name are for the log
+                on_progress(line.strip())
     return process.returncode

@@ -74,12 +74,12 @@ class LabelStudio:
     def _dataset(self, project: JsonObject, drift: str) -> LabelStudioDataset:
         shown = _shown(parse_label_config(project["label_config"]))
         listing = Listing(self._client, project["id"], overlap=self._overlap)
-        return LabelStudioDataset(self._client, self._storages, listing, shown, drift)
+        return LabelStudioDataset(listing, self._storages, shown, drift=drift, created_at=project["created_at"])
 
     async def _find(self, title: str) -> JsonObject | None:
         """The server's title filter finds parts of titles, whatever their case: the exact one is picked here."""
         found: list[JsonObject] = []
-        params = {"title": title, "include": "id,title,label_config", "page_size": _PAGE}
+        params = {"title": title, "include": "id,title,label_config,created_at", "page_size": _PAGE}
         more, page = True, 1
         while more:
             answer = await self._client.get_json("listing projects", "api/projects/", {**params, "page": page})
@@ -101,7 +101,9 @@ class LabelStudio:
         except Refused as error:
             raise _project_refused(error, spec) from None
         log.info("project.created", title=made.title, project=made.id)
-        return {"id": made.id, "title": made.title, "label_config": made.label_config}
+        found = await self._find(spec.title)  # what it was made as, in the form of the listing
+        assert found is not None and found["id"] == made.id  # noqa: S101, PT018
+        return found
 
     async def _settle_drift(self, project: JsonObject, spec: DatasetSpec, ours: LabelConfig) -> str:
         """What differs there, after doing about it what the spec says. An update is written into `project`."""

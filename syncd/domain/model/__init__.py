@@ -1,0 +1,49 @@
+"""The words of the product as types. Every floor above speaks in these; none of them does I/O.
+
+An *object* is bytes under a key in a bucket. A *task* is one object version waiting for a person.
+A *subject* is a thing that may be out of date: an object, a task or a dataset. Times are unix seconds (UTC).
+A bucket is always a URL without trailing slash (`s3://photos`, `file:///data/photos`); a key is the raw,
+decoded object name, never percent-encoded, with `/` between its parts.
+"""
+
+from syncd.domain.model.records import Intent, NewTask, Placement, Record, TaskState, task_key
+from syncd.domain.model.rows import Annotation, DatasetStats, Row, RowStatus, StagedChange, TaskContent, VersionInfo
+from syncd.domain.model.subjects import (
+    Claim,
+    DeadLetter,
+    Kind,
+    Mark,
+    ObjectRef,
+    Observation,
+    Outcome,
+    Settlement,
+    Subject,
+)
+from syncd.domain.model.values import JsonObject, digest
+
+__all__ = [
+    "Annotation",
+    "Claim",
+    "DatasetStats",
+    "DeadLetter",
+    "Intent",
+    "JsonObject",
+    "Kind",
+    "Mark",
+    "NewTask",
+    "ObjectRef",
+    "Observation",
+    "Outcome",
+    "Placement",
+    "Record",
+    "Row",
+    "RowStatus",
+    "Settlement",
+    "StagedChange",
+    "Subject",
+    "TaskContent",
+    "TaskState",
+    "VersionInfo",
+    "digest",
+    "task_key",
+]

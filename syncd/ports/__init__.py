@@ -1,0 +1,44 @@
+"""The ports: what syncd needs of the world, each a contract in words.
+
+Every implementation passes the contract suite of its port (`tests/contracts/`), the in-memory ones included.
+All methods are async and batch first. Unless a method says otherwise it raises `Retryable` when the other
+side is down, slow or busy, and `Rejected` when the request can never succeed.
+"""
+
+from syncd.ports.annotator import (
+    Annotator,
+    AnnotatorDataset,
+    AnnotatorInfo,
+    Changed,
+    DatasetSpec,
+    TaskHeader,
+    WebhookStatus,
+)
+from syncd.ports.clock import Clock
+from syncd.ports.objects import Deliver, EventSource, ObjectStore, Seen
+from syncd.ports.snapshots import Diff, SnapshotStore
+from syncd.ports.state import Backlog, Cursors, Lane, Records, Staging, StateStore, Subjects
+
+__all__ = [
+    "Annotator",
+    "AnnotatorDataset",
+    "AnnotatorInfo",
+    "Backlog",
+    "Changed",
+    "Clock",
+    "Cursors",
+    "DatasetSpec",
+    "Deliver",
+    "Diff",
+    "EventSource",
+    "Lane",
+    "ObjectStore",
+    "Records",
+    "Seen",
+    "SnapshotStore",
+    "Staging",
+    "StateStore",
+    "Subjects",
+    "TaskHeader",
+    "WebhookStatus",
+]

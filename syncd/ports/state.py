@@ -1,0 +1,181 @@
+"""The state store, in four roles."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from syncd.domain.model import (
+    Claim,
+    DeadLetter,
+    Intent,
+    Kind,
+    Mark,
+    ObjectRef,
+    Record,
+    Settlement,
+    StagedChange,
+    Subject,
+)
+
+Lane = tuple[Kind, str]
+"""All subjects of one kind in one dataset: what one flow takes at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much of one kind in one dataset waits. `oldest`: when the longest waiting subject was first marked."""
+
+    kind: Kind
+    dataset: str
+    pending: int
+    claimed: int
+    dead: int
+    oldest: float | None
+
+
+class Subjects(Protocol):
+    """The durable set of subjects."""
+
+    async def mark(self, marks: Sequence[Mark]) -> None:
+        """Put subjects into the set; durable on return (fsynced). Idempotent.
+
+        The same subject again merges its observation (`planning.newer`), raises its generation, revives it
+        if dead, forgets its failures, and is due at the earlier of both times (`Mark.postpone`: at the new one).
+        """
+        ...
+
+    async def claim(self, *, limit: int, lease: float, avoid: Collection[Lane] = ()) -> list[Claim]:
+        """Take up to `limit` due subjects of one lane (that of the longest waiting) for `lease` s.
+
+        Lanes in `avoid` are passed over: this process is busy with them already.
+        A subject is held by at most one claim; after its lease it may be claimed again, under another token.
+        """
+        ...
+
+    async def renew(self, claims: Sequence[Claim], *, lease: float) -> None:
+        """Hold claims for `lease` s from now. Those lost meanwhile are passed over."""
+        ...
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Done removes the subject, again makes it due after its delay, dead puts it among the dead letters.
+
+        A subject marked since its claim stays pending and due whatever the outcome; a settlement whose claim
+        was lost to another token has no effect.
+        """
+        ...
+
+    async def wait(self, timeout: float) -> None:
+        """Return when a subject may have become due, or after `timeout` s. A hint: spurious returns are fine."""
+        ...
+
+    async def backlog(self) -> list[Backlog]:
+        """Counts by kind and dataset."""
+        ...
+
+    async def dead_letters(self, dataset: str | None = None) -> list[DeadLetter]:
+        """Subjects settled dead, oldest first."""
+        ...
+
+    async def revive(self, subjects: Sequence[Subject]) -> int:
+        """Make dead letters due now; returns how many were dead."""
+        ...
+
+    async def drop(self, subjects: Sequence[Subject]) -> int:
+        """Forget dead letters; returns how many were dead."""
+        ...
+
+
+class Records(Protocol):
+    """What we did about objects, and what we are about to do."""
+
+    async def records(self, dataset: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, list[Record]]:
+        """All records of these objects by serial; objects without any are left out."""
+        ...
+
+    async def by_task(self, dataset: str, task_ids: Sequence[str]) -> dict[str, list[Record]]:
+        """The records behind task ids; unknown ones are left out.
+
+        Several under one id: an annotator may give the id of a deleted task to a new one (Label Studio on
+        SQLite does); their task keys tell them apart.
+        """
+        ...
+
+    async def task_keys(self, dataset: str, keys: Sequence[str]) -> set[str]:
+        """Which of these task keys have a record."""
+        ...
+
+    def walk(self, dataset: str, bucket: str, *, after: str = "") -> AsyncIterator[Sequence[Record]]:
+        """Pages of a bucket's records in the order of the keys' UTF-8 bytes; one object's records stay on one page."""
+        ...
+
+    def walk_tasks(self, dataset: str) -> AsyncIterator[Sequence[Record]]:
+        """Pages of a dataset's records in the numeric order of their task ids."""
+        ...
+
+    async def intend(self, intent: Intent) -> None:
+        """Write down an import before it is sent; durable on return."""
+        ...
+
+    async def intents(self, dataset: str) -> list[Intent]:
+        """Open intents, oldest first."""
+        ...
+
+    async def record(self, records: Sequence[Record], *, fulfils: str | None = None) -> None:
+        """Write records (by dataset and task key: insert or replace) and close the intent, in one transaction."""
+        ...
+
+    async def abandon(self, marker: str) -> None:
+        """Close an intent that had no effect. Idempotent."""
+        ...
+
+
+class Staging(Protocol):
+    """Rows on their way into the next snapshot version, and which annotation belongs to which task."""
+
+    async def known(self, dataset: str, task_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """task id → annotation id → digest of the row last staged; for tasks that ever had rows."""
+        ...
+
+    async def tasks_of(self, dataset: str, annotation_ids: Sequence[str]) -> list[str]:
+        """The tasks these annotations were last seen on; unknown annotations are left out."""
+        ...
+
+    async def stage(self, dataset: str, changes: Sequence[StagedChange]) -> None:
+        """Put changes in, the newest per annotation id wins; durable on return. Idempotent."""
+        ...
+
+    async def staged(self, dataset: str, *, limit: int) -> list[StagedChange]:
+        """Changes in staging order, with their `seq`."""
+        ...
+
+    async def staged_count(self, dataset: str) -> int:
+        """How many changes wait."""
+        ...
+
+    async def committed(self, dataset: str, changes: Sequence[StagedChange]) -> None:
+        """These are in a version now: take them out, unless staged anew since (another `seq`)."""
+        ...
+
+
+class Cursors(Protocol):
+    """Small durable values: how far an incremental listing was read, secrets of our webhooks."""
+
+    async def get(self, name: str) -> str | None:
+        """The value, or None."""
+        ...
+
+    async def put(self, name: str, value: str) -> None:
+        """Set the value; durable on return."""
+        ...
+
+
+class StateStore(Subjects, Records, Staging, Cursors, Protocol):
+    """All four roles on one database, and its life."""
+
+    async def forget(self, dataset: str) -> None:
+        """Forget everything about a dataset, its cursors (names ending in `:dataset`) included. Idempotent."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and release the database. Idempotent."""
+        ...
