@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,8 +16,9 @@ from rich.table import Table
 
 from syncd.config import Config, find_config, load_config, warnings_of
 from syncd.domain.errors import ConfigError, Problem, SyncdError
-from syncd.runtime.telemetry import configure_logging
-from syncd.service.assembly import Assembly, assemble
+
+if TYPE_CHECKING:
+    from syncd.service.assembly import Assembly
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 78  # sysexits.h: EX_CONFIG; the systemd unit does not restart on it
@@ -42,12 +43,16 @@ def load(path: Path | None) -> Config:
     return config
 
 
-def with_parts(config: Config, use: Callable[[Assembly], Awaitable[T]], *, exclusive: bool = False) -> T:
+def with_parts(config: Config, use: "Callable[[Assembly], Awaitable[T]]", *, exclusive: bool = False) -> T:
     """Build the parts, use them, close them. Logs of less than a warning are left out: this is a command."""
+
+    from syncd.service.assembly import assemble
 
     async def job() -> T:
         async with assemble(config, exclusive=exclusive) as parts:
             return await use(parts)
+
+    from syncd.runtime.telemetry import configure_logging
 
     configure_logging("warning", "console")
     return run(job())

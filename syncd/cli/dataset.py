@@ -1,7 +1,7 @@
 """`syncd dataset`: the datasets as the configuration and their annotators have them."""
 
 import webbrowser
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,7 +9,9 @@ from syncd.cli.common import ConfigOption, JsonOption, err, load, out, progress,
 from syncd.cli.reconcile import findings_of
 from syncd.domain.errors import Rejected
 from syncd.flows.reconcile import Caution
-from syncd.service.assembly import Assembly
+
+if TYPE_CHECKING:
+    from syncd.service.assembly import Assembly
 
 app = typer.Typer(help="Datasets: what tasks go into.", no_args_is_help=True)
 
@@ -41,7 +43,7 @@ def stats(name: NameArgument, config: ConfigOption = None, as_json: JsonOption =
     loaded = load(config)
     the_dataset(loaded, name)
 
-    async def count(parts: Assembly) -> dict[str, Any]:
+    async def count(parts: "Assembly") -> dict[str, Any]:
         counts = await (await parts.datasets[name].remote()).stats()
         return {
             "dataset": name,
@@ -65,7 +67,7 @@ def annotate(
     loaded = load(config)
     the_dataset(loaded, name)
 
-    async def address(parts: Assembly) -> str:
+    async def address(parts: "Assembly") -> str:
         return (await parts.datasets[name].remote()).url
 
     url = with_parts(loaded, address)
@@ -97,7 +99,7 @@ def delete(
     if not yes:
         typer.confirm(f"Delete {title!r} with all its tasks and annotations? Its snapshots are kept.", abort=True)
 
-    async def remove(parts: Assembly) -> None:
+    async def remove(parts: "Assembly") -> None:
         remote = await parts.datasets[name].annotator.find_dataset(title)
         if remote is None:
             raise Rejected(f"the annotator has no dataset titled {title!r}; nothing was deleted")

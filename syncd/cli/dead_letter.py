@@ -1,12 +1,14 @@
 """`syncd dead-letter`: subjects that failed for good: look, try again, or drop."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from syncd.cli.common import ConfigOption, JsonOption, load, out, show, when, with_parts
 from syncd.domain.model import DeadLetter, Subject
-from syncd.service.assembly import Assembly
+
+if TYPE_CHECKING:
+    from syncd.service.assembly import Assembly
 
 app = typer.Typer(help="Subjects that failed for good: look, try again, or drop.", no_args_is_help=True)
 
@@ -25,7 +27,7 @@ def list_(config: ConfigOption = None, dataset: DatasetOption = None, as_json: J
 def retry(config: ConfigOption = None, dataset: DatasetOption = None, id_: IdOption = None) -> None:
     """Make dead letters due again; a running daemon takes them up at once."""
 
-    async def revive(parts: Assembly) -> int:
+    async def revive(parts: "Assembly") -> int:
         return await parts.state.revive(await _chosen(parts, dataset, id_))
 
     out.print(f"{with_parts(load(config), revive)} made due again.")
@@ -40,7 +42,7 @@ def drop(
 ) -> None:
     """Forget dead letters. A new event for the same thing brings it back."""
 
-    async def forget(parts: Assembly) -> int:
+    async def forget(parts: "Assembly") -> int:
         chosen = await _chosen(parts, dataset, id_)
         if chosen and not yes:
             typer.confirm(f"Forget {len(chosen)} dead letters?", abort=True)
@@ -49,7 +51,7 @@ def drop(
     out.print(f"{with_parts(load(config), forget)} dropped.")
 
 
-async def _chosen(parts: Assembly, dataset: str | None, ids: list[str] | None) -> list[Subject]:
+async def _chosen(parts: "Assembly", dataset: str | None, ids: list[str] | None) -> list[Subject]:
     letters = await parts.state.dead_letters(dataset)
     return [letter.subject for letter in letters if not ids or letter.subject.id in ids]
 

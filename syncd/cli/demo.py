@@ -42,7 +42,7 @@ def demo(keep: KeepOption = False, data_dir: DataDirOption = None) -> None:
 @contextmanager
 def _site(data_dir: Path | None) -> "Iterator[DemoSite]":
     try:  # here, because the rest of the command line does without these extras
-        from syncd.cli.demo_site import DemoSite  # noqa: PLC0415
+        from syncd.cli.demo_site import DemoSite
     except ModuleNotFoundError as error:
         extra = "the extra: pip install 'syncd[demo]'"
         raise ConfigError([Problem("demo", f"no module {error.name}", extra)]) from None

@@ -1,22 +1,27 @@
 """`syncd doctor`: every line ok, or what to do about it."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import typer
 
 from syncd.cli.common import EXIT_FAILED, ConfigOption, JsonOption, load, out, print_json, with_parts
-from syncd.service.assembly import Assembly
-from syncd.service.doctor import Finding, examine
+
+if TYPE_CHECKING:
+    from syncd.service.assembly import Assembly
+    from syncd.service.doctor import Finding
 
 SIGNS = {True: "[green]ok  [/]", False: "[bold red]bad [/]", None: "[yellow]look[/]"}
 
 
 def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check configuration, folders, tokens, addresses, webhooks, limits and clocks; exit 1 if something is bad."""
+    from syncd.service.doctor import examine
+
     loaded = load(config)
     findings: list[Finding] = []
 
-    async def look(parts: Assembly) -> None:
+    async def look(parts: "Assembly") -> None:
         async for finding in examine(parts):
             findings.append(finding)
             if not as_json:
@@ -29,6 +34,6 @@ def doctor(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _show(finding: Finding) -> None:
+def _show(finding: "Finding") -> None:
     detail = finding.detail.replace("[", r"\[")
     out.print(f"{SIGNS[finding.ok]} {finding.what}: {detail}", highlight=False, soft_wrap=True)

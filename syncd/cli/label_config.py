@@ -71,7 +71,7 @@ def _details(task: str, xml: str) -> dict[str, Any]:
 def _sdk_verdict(xml: str) -> str:
     """What Label Studio's own code says, where it is installed; imported here because it is heavy."""
     try:
-        from label_studio_sdk.label_interface import LabelInterface  # noqa: PLC0415
+        from label_studio_sdk.label_interface import LabelInterface
     except ModuleNotFoundError:
         return "Not checked by Label Studio's SDK; to have that done: pip install 'syncd\\[label-studio]'"
     LabelInterface(xml).validate()

@@ -52,7 +52,7 @@ def status(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
 
 def _local(data_dir: Path | None) -> "LocalLabelStudio":
     try:  # here, because the rest of the command line does without this extra
-        from syncd.annotators.label_studio.local import (  # noqa: PLC0415
+        from syncd.annotators.label_studio.local import (
             LocalLabelStudio,
             default_data_dir,
         )

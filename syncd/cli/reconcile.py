@@ -1,12 +1,14 @@
 """`syncd reconcile`: find now what was missed, instead of waiting for the daemon's timer."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from syncd.cli.common import ConfigOption, JsonOption, load, progress, show, the_dataset, with_parts
 from syncd.flows.reconcile import Caution, Findings, reconcile_changes, reconcile_objects, reconcile_tasks
-from syncd.service.assembly import Assembly
+
+if TYPE_CHECKING:
+    from syncd.service.assembly import Assembly
 
 
 def reconcile(
@@ -22,7 +24,7 @@ def reconcile(
     caution = Caution(loaded.reconcile.retire_limit, dry_run=dry_run, force=force)
     with progress("reconcile") as step:
 
-        async def look(parts: Assembly) -> list[dict[str, Any]]:
+        async def look(parts: "Assembly") -> list[dict[str, Any]]:
             rows = []
             for name in names:
                 step(name)
@@ -33,7 +35,7 @@ def reconcile(
     show(rows, as_json=as_json, empty="No dataset is configured.")
 
 
-async def findings_of(parts: Assembly, name: str, caution: Caution) -> list[dict[str, Any]]:
+async def findings_of(parts: "Assembly", name: str, caution: Caution) -> list[dict[str, Any]]:
     """One row for each look at a dataset."""
     dataset = parts.datasets[name]
     rows = [

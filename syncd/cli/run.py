@@ -6,8 +6,6 @@ import typer
 
 from syncd.cli.common import ConfigOption, load
 from syncd.cli.common import run as run_job
-from syncd.runtime.telemetry import configure_logging
-from syncd.service import daemon
 
 
 def run(
@@ -15,6 +13,9 @@ def run(
     log_format: Annotated[str, typer.Option(help="console, json or auto; else what the configuration says.")] = "",
 ) -> None:
     """Run the daemon until it is told to stop (SIGTERM or Ctrl-C; twice to cut it short)."""
+    from syncd.runtime.telemetry import configure_logging
+    from syncd.service import daemon
+
     loaded = load(config)
     configure_logging(loaded.log.level, log_format or loaded.log.format)
     run_job(daemon.run(loaded))

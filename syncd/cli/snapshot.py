@@ -1,6 +1,6 @@
 """`syncd snapshot`: versions of a dataset: make one now, list, show, compare, tag."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,9 @@ from syncd.cli.common import (
 from syncd.domain.errors import Rejected
 from syncd.domain.model import VersionInfo
 from syncd.ports import Diff
-from syncd.service.assembly import Assembly
-from syncd.service.manual import snapshot_now
+
+if TYPE_CHECKING:
+    from syncd.service.assembly import Assembly
 
 app = typer.Typer(help="Versioned snapshots of a dataset's annotations.", no_args_is_help=True)
 
@@ -31,6 +32,8 @@ VersionArgument = Annotated[str, typer.Argument(help="A version (v3) or a tag (l
 @app.command()
 def create(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Make a version now of what people submitted; none when nothing changed."""
+    from syncd.service.manual import snapshot_now
+
     loaded = load(config)
     the_dataset(loaded, name)
     with progress(f"snapshot of {name}") as step:
@@ -47,7 +50,7 @@ def list_(name: NameArgument, config: ConfigOption = None, as_json: JsonOption =
     loaded = load(config)
     the_dataset(loaded, name)
 
-    async def rows(parts: Assembly) -> list[dict[str, Any]]:
+    async def rows(parts: "Assembly") -> list[dict[str, Any]]:
         tags = await parts.snapshots[name].tags(name)
         versions = await parts.snapshots[name].versions(name)
         return [_row(v) | {"tags": ", ".join(t for t, n in tags.items() if n == v.number)} for v in versions]
@@ -63,7 +66,7 @@ def show_(
     loaded = load(config)
     the_dataset(loaded, name)
 
-    async def info(parts: Assembly) -> dict[str, Any]:
+    async def info(parts: "Assembly") -> dict[str, Any]:
         found = await _find(parts, name, version)
         uri = f"{loaded.datasets[name].snapshots.url.rstrip('/')}/{name}@{found.name}"
         return _row(found) | {"by_status": dict(found.by_status), "open": f'syncd.open_snapshot("{uri}")'}
@@ -87,7 +90,7 @@ def diff(
     loaded = load(config)
     the_dataset(loaded, name)
 
-    async def compare(parts: Assembly) -> Diff:
+    async def compare(parts: "Assembly") -> Diff:
         numbers = [(await _find(parts, name, version)).number for version in (before, after)]
         return await parts.snapshots[name].diff(name, *numbers)
 
@@ -120,7 +123,7 @@ def tag(
     loaded = load(config)
     the_dataset(loaded, name)
 
-    async def point(parts: Assembly) -> str:
+    async def point(parts: "Assembly") -> str:
         found = await _find(parts, name, version)
         await parts.snapshots[name].tag(name, tag, found.number)
         return found.name
@@ -128,7 +131,7 @@ def tag(
     out.print(f"{tag} → {with_parts(loaded, point)}")
 
 
-async def _find(parts: Assembly, name: str, version: str) -> VersionInfo:
+async def _find(parts: "Assembly", name: str, version: str) -> VersionInfo:
     """A version by name or tag."""
     versions = {v.number: v for v in await parts.snapshots[name].versions(name)}
     tags = await parts.snapshots[name].tags(name)

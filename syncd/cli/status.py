@@ -1,10 +1,12 @@
 """`syncd status`: what waits, what failed, and how far each dataset is, read from the state and the snapshots."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from syncd.cli.common import ConfigOption, JsonOption, load, show, when, with_parts
 from syncd.ports import Backlog
-from syncd.service.assembly import Assembly
+
+if TYPE_CHECKING:
+    from syncd.service.assembly import Assembly
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -13,12 +15,12 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     show(rows, as_json=as_json, empty="No dataset is configured.")
 
 
-async def _rows(parts: Assembly) -> list[dict[str, Any]]:
+async def _rows(parts: "Assembly") -> list[dict[str, Any]]:
     backlog = await parts.state.backlog()
     return [await _row(parts, name, [lane for lane in backlog if lane.dataset == name]) for name in parts.datasets]
 
 
-async def _row(parts: Assembly, name: str, lanes: list[Backlog]) -> dict[str, Any]:
+async def _row(parts: "Assembly", name: str, lanes: list[Backlog]) -> dict[str, Any]:
     versions = await parts.snapshots[name].versions(name)
     newest = versions[-1] if versions else None
     return {

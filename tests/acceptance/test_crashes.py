@@ -4,48 +4,49 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from tests.acceptance.site import Site, choice, until
 from tests.label_studio import LabelStudioServer
 
-KILLS = 20
-
 
 @pytest.mark.timeout(600)
 def test_killed_20_times_while_300_files_arrive_and_100_are_annotated(site: Site) -> None:
     chance = random.Random(20)
     names = [f"{n:03}.jpg" for n in range(300)]
+    for start in range(0, 300, 30):
+        _kill_while(site, partial(site.drop, names[start : start + 30]), chance)
     daemon = site.start()
-    dropping = threading.Thread(target=_drop_slowly, args=(site, names))
-    dropping.start()
-    for _ in range(KILLS // 2):
-        time.sleep(chance.uniform(0.02, 1.0))
-        site.kill(daemon)
-        daemon = site.spawn()
-    dropping.join()
     until("300 tasks", lambda: len(site.images()) >= 300, timeout=120)
     until("nothing waits", lambda: _idle(site))
     assert site.images() == names, "each file has exactly one task"
+    site.kill(daemon)
 
-    tasks = sorted(site.tasks(), key=lambda task: int(task["id"]))[:100]
-    submitting = threading.Thread(target=_submit, args=(site, [int(task["id"]) for task in tasks]))
-    submitting.start()
-    for _ in range(KILLS - KILLS // 2):
-        time.sleep(chance.uniform(0.02, 1.5))
-        site.kill(daemon)
-        daemon = site.spawn()
-    submitting.join()
+    tasks = sorted(int(task["id"]) for task in site.tasks())[:100]
+    for start in range(0, 100, 10):
+        _kill_while(site, partial(_submit, site, tasks[start : start + 10]), chance)
+    daemon = site.start()
     until("100 rows", lambda: len(site.rows()) >= 100, timeout=120)
     until("nothing waits", lambda: _idle(site))
     rows = site.rows()
-    assert sorted(row["task_id"] for row in rows) == sorted(str(task["id"]) for task in tasks)
+    assert sorted(int(row["task_id"]) for row in rows) == tasks
     assert len({row["annotation_id"] for row in rows}) == len(rows) == 100
     assert site.images() == names, "still each once"
     numbers = [int(version["version"][1:]) for version in site.json("snapshot", "list", "photos")]
     assert numbers == list(range(1, len(numbers) + 1)), "versions without gaps"
     assert site.stop(daemon) == 0
+
+
+def _kill_while(site: Site, happening: Callable[[], None], chance: random.Random) -> None:
+    """Kill the daemon, once it runs, at a random moment while something happens or shortly after."""
+    daemon = site.start()
+    going_on = threading.Thread(target=happening)
+    going_on.start()
+    time.sleep(chance.uniform(0.0, 1.0))
+    site.kill(daemon)
+    going_on.join()
 
 
 @pytest.mark.timeout(600)
@@ -71,13 +72,6 @@ def test_label_studio_stopped_for_a_minute_in_the_middle(
     until("nothing waits", lambda: _idle(site), timeout=120)
     assert site.images() == names
     assert sorted(row["task_id"] for row in site.rows()) == sorted(str(task) for task in tasks)
-
-
-def _drop_slowly(site: Site, names: list[str]) -> None:
-    """In bursts over some seconds, so that kills fall between, before and into imports."""
-    for start in range(0, len(names), 30):
-        site.drop(names[start : start + 30])
-        time.sleep(0.5)
 
 
 def _submit(site: Site, tasks: list[int]) -> None:
