@@ -90,6 +90,7 @@ class DemoSite:
         for leftover in self.home.glob("state.db*"):
             leftover.unlink()
         self.photos.mkdir(parents=True)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it leaves nothing running behind
         return self
 
     def __exit__(self, *_: object) -> None:
