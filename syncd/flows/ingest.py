@@ -30,7 +30,7 @@ from syncd.domain.model import (
 )
 from syncd.domain.planning import Plan, plan
 from syncd.flows.context import Dataset
-from syncd.ports import AnnotatorDataset
+from syncd.ports import AnnotatorDataset, ObjectStore
 
 log = structlog.get_logger()
 
@@ -119,21 +119,23 @@ async def _plan_one(run: _Pass, ref: ObjectRef, seen: Observation | None, record
     """Plan by what the event saw; look at the object itself only where that is not enough. None: look again later."""
     dataset = run.dataset
     if seen is None or not (seen.gone or seen.version):
-        seen = await _look(dataset, ref, seen)
+        seen = await _look(dataset, ref)
     planned = plan(dataset.name, ref, seen, records, dataset.policy)
     if seen.gone and planned.retire:  # an absence may be stale or reordered: never retire on hearsay
-        seen = await _look(dataset, ref, seen)
+        seen = await _look(dataset, ref)
         planned = plan(dataset.name, ref, seen, records, dataset.policy)
     return planned if seen.settled else None
 
 
-async def _look(dataset: Dataset, ref: ObjectRef, seen: Observation | None) -> Observation:
-    store = dataset.stores.get(ref.bucket)
-    if store is not None:
-        return await store.head(ref.key)
-    if seen is None:
-        raise Rejected(f"bucket {ref.bucket} is not configured any more; drop this, or configure it again")
-    return seen
+async def _look(dataset: Dataset, ref: ObjectRef) -> Observation:
+    return await _store(dataset, ref).head(ref.key)
+
+
+def _store(dataset: Dataset, ref: ObjectRef) -> ObjectStore:
+    """The bucket's store. Retryable: its source was taken out of the configuration, perhaps for a while."""
+    if ref.bucket not in dataset.stores:
+        raise Retryable(f"no source of {dataset.name} has bucket {ref.bucket} any more; configure it, or drop this")
+    return dataset.stores[ref.bucket]
 
 
 # ---------------------------------------------------------------- place
@@ -166,7 +168,7 @@ async def _text(run: _Pass, ref: ObjectRef) -> str | None:
     """The object's text where tasks carry it; None elsewhere."""
     if not run.remote.inline_text:
         return None
-    body = await run.dataset.stores[ref.bucket].get(ref.key, limit=run.dataset.text_limit)
+    body = await _store(run.dataset, ref).get(ref.key, limit=run.dataset.text_limit)
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError:

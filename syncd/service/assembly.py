@@ -4,14 +4,15 @@ Used by the daemon and by every command that touches the state, an annotator or 
 """
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from syncd.config import Config, Plugin
 from syncd.config import Dataset as DatasetConfig
 from syncd.domain.label_configs import parse_label_config
-from syncd.domain.model import Claim, Kind, Mark, Settlement, Subject
+from syncd.domain.model import Claim, Kind, Mark, Outcome, Settlement, Subject
 from syncd.domain.planning import Policy
 from syncd.domain.routing import Route, Routes, Selection
 from syncd.flows.collect import collect
@@ -24,6 +25,10 @@ from syncd.runtime.worker import Backoff, Pace, Pool
 from syncd.snapshots.store import LanceSnapshots
 from syncd.state import open_state
 from syncd.stores import open_store
+
+DatasetFlow = Callable[[Dataset, Sequence[Claim]], Awaitable[list[Settlement]]]
+
+UNCONFIGURED_S = 300.0
 
 
 @dataclass
@@ -52,7 +57,11 @@ class Assembly:
     def pool(self) -> Pool:
         """The workers' common ground: one flow for each kind of subject."""
         worker, retry = self.config.worker, self.config.retry
-        flows = {Kind.OBJECT: self._ingest, Kind.TASK: self._collect, Kind.DATASET: self._snapshot}
+        flows = {
+            Kind.OBJECT: partial(self._run, ingest),
+            Kind.TASK: partial(self._run, collect),
+            Kind.DATASET: partial(self._run, self._snapshot),
+        }
         return Pool(
             self.state,
             flows,
@@ -61,16 +70,16 @@ class Assembly:
             Backoff(first=retry.first, longest=retry.longest, give_up_after=retry.give_up_after),
         )
 
-    async def _ingest(self, name: str, claims: Sequence[Claim]) -> list[Settlement]:
+    async def _run(self, flow: DatasetFlow, name: str, claims: Sequence[Claim]) -> list[Settlement]:
+        """The flow on its dataset. Subjects of a dataset that is not configured wait: it may come back."""
+        if name not in self.datasets:
+            reason = f"dataset {name} is not configured"
+            return [Settlement(c, Outcome.AGAIN, reason, delay=UNCONFIGURED_S, failed=False) for c in claims]
         with self.datasets[name].reopened_after_config_errors():
-            return await ingest(self.datasets[name], claims)
+            return await flow(self.datasets[name], claims)
 
-    async def _collect(self, name: str, claims: Sequence[Claim]) -> list[Settlement]:
-        with self.datasets[name].reopened_after_config_errors():
-            return await collect(self.datasets[name], claims)
-
-    async def _snapshot(self, name: str, claims: Sequence[Claim]) -> list[Settlement]:
-        return await snapshot(self.datasets[name], self.snapshots[name], claims)
+    async def _snapshot(self, dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
+        return await snapshot(dataset, self.snapshots[dataset.name], claims)
 
     def webhook_path(self, dataset: str) -> str:
         """Where the dataset's annotator posts to, such as `/webhooks/label-studio/fruits`."""

@@ -36,6 +36,20 @@ async def test_the_same_webhook_many_times_makes_one_version(world: World) -> No
     assert [v.name for v in await world.snapshots.versions(NAME)] == ["v1"]
 
 
+@pytest.mark.parametrize("fault", ["before", "after", "crash-before", "crash-after"])
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_commit_that_goes_wrong_neither_loses_rows_nor_makes_two_versions(
+    world: World, fault: str, times: int
+) -> None:
+    world.snapshots.faults = [fault] * times
+    annotations = {world.person.submit(world.task(key), CAT) for key in ("a.jpg", "b.jpg")}
+    await world.webhook(world.task("a.jpg"), world.task("b.jpg"))
+    await world.work(seconds=400)
+    assert set(await world.rows()) == annotations
+    assert [v.name for v in await world.snapshots.versions(NAME)] == ["v1"]
+    assert await world.state.staged_count(NAME) == 0
+
+
 async def test_every_kind_of_answer_is_kept_apart(world: World) -> None:
     task = world.task("a.jpg")
     ids = {

@@ -11,7 +11,19 @@ from syncd.annotators.memory import MemoryAnnotator, MemoryDataset
 from syncd.domain.errors import Retryable
 from syncd.domain.label_configs import parse_label_config
 from syncd.domain.labels import label_config
-from syncd.domain.model import Claim, JsonObject, Kind, Mark, NewTask, ObjectRef, Observation, Settlement, Subject
+from syncd.domain.model import (
+    Claim,
+    JsonObject,
+    Kind,
+    Mark,
+    NewTask,
+    ObjectRef,
+    Observation,
+    Settlement,
+    StagedChange,
+    Subject,
+    VersionInfo,
+)
 from syncd.domain.planning import OnChange, OnDelete, Policy
 from syncd.domain.routing import Route, Routes
 from syncd.flows.collect import collect
@@ -80,6 +92,27 @@ class FaultyDataset:
         self.late.clear()
 
 
+class FaultySnapshots(MemorySnapshots):
+    """Commits go wrong in the ways `faults` names, in order: before, after, crash-before, crash-after."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock=clock)
+        self.faults: list[str] = []
+
+    async def commit(self, dataset: str, changes: Sequence[StagedChange], label_config_hash: str) -> VersionInfo | None:
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault == "before":
+            raise Retryable("the store is down")
+        if fault == "crash-before":
+            raise Crash
+        made = await super().commit(dataset, changes, label_config_hash)
+        if fault == "after":
+            raise Retryable("the answer was lost")
+        if fault == "crash-after":
+            raise Crash
+        return made
+
+
 class FaultyAnnotator(MemoryAnnotator):
     """Hands out one `FaultyDataset`."""
 
@@ -102,7 +135,7 @@ class World:
         self.state = MemoryState(self.clock)
         self.store = MemoryStore(BUCKET, self.clock)
         self.annotator = FaultyAnnotator(self.clock)
-        self.snapshots = MemorySnapshots(clock=self.clock)
+        self.snapshots = FaultySnapshots(self.clock)
         self.dataset = Dataset(
             spec=DatasetSpec(NAME, NAME, xml, (BUCKET,)),
             config=parse_label_config(xml),
