@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from syncd.domain.errors import ConfigError, Problem
 
@@ -20,6 +20,13 @@ class SecretRef(BaseModel):
 
     env: str | None = Field(None, description="Name of the environment variable that holds the secret.")
     file: Path | None = Field(None, description="Path of the file that holds the secret (trailing newline ignored).")
+
+    @field_validator("file")
+    @classmethod
+    def _from_the_configuration(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        """A relative path starts at the folder of the configuration file, `~` is the user's home."""
+        base = (info.context or {}).get("base", Path())
+        return base / file.expanduser() if file else None
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

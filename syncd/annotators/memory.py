@@ -1,7 +1,8 @@
 """An annotator in memory: the reference of the port, for tests and dry runs.
 
 `MemoryAnnotator` is the annotator; each `MemoryDataset` also has the hooks of a person at work (`submit`, `skip`,
-`draft`, `update_annotation`, `delete_annotation`, `delete_task`). Ids are numbers as text, never used twice.
+`draft`, `update_annotation`, `delete_annotation`, `delete_task`). Ids are numbers as text. As in Label Studio,
+the highest task id is given away again once its task is deleted; ids of datasets and annotations are not.
 Nothing survives the process; times of change come from the clock passed in.
 """
 
@@ -50,8 +51,9 @@ class MemoryAnnotator:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.ids = count(1)
         self.changes = count(1)
+        self.answers = count(1)
+        self._made = count(1)
         self._datasets: dict[str, MemoryDataset] = {}
 
     async def ping(self) -> AnnotatorInfo:
@@ -63,7 +65,7 @@ class MemoryAnnotator:
         variables = parse_label_config(spec.label_config).variables
         if len(variables) != 1:
             raise _config("label_config", f"the variables {', '.join(variables)}", "exactly one variable")
-        dataset = self._datasets.get(spec.title) or MemoryDataset(self, spec)
+        dataset = self._datasets.get(spec.title) or MemoryDataset(self, spec, next(self._made))
         dataset.compare(spec)
         self._datasets[spec.title] = dataset
         return dataset
@@ -71,6 +73,10 @@ class MemoryAnnotator:
     async def find_dataset(self, title: str) -> "MemoryDataset | None":
         """As the port says."""
         return self._datasets.get(title)
+
+    def free_task_id(self) -> int:
+        """One above the highest there is."""
+        return 1 + max((dataset.highest_task_id for dataset in self._datasets.values()), default=0)
 
     def forget(self, title: str) -> None:
         """Drop a dataset, if it is there."""
@@ -87,16 +93,22 @@ class MemoryAnnotator:
 class MemoryDataset:
     """Implements `syncd.ports.AnnotatorDataset`, and acts as a person where a test asks for it."""
 
-    def __init__(self, annotator: MemoryAnnotator, spec: DatasetSpec) -> None:
+    def __init__(self, annotator: MemoryAnnotator, spec: DatasetSpec, number: int) -> None:
         self.url = f"{URL}{spec.title}"
-        self.identity = f"dataset {next(annotator.ids)}"
+        self.identity = f"dataset {number}"
         self.drift = ""
         self.webhooks: dict[str, str] = {}
         """URL → secret."""
         self.work: dict[str, _Task] = {}
+        """By rising id."""
         self._title = spec.title
         self._annotator = annotator
         self._xml = spec.label_config
+
+    @property
+    def highest_task_id(self) -> int:
+        """0 where there is no task."""
+        return int(next(reversed(self.work), 0))
 
     def compare(self, spec: DatasetSpec) -> None:
         """Find drift, and do about it what the spec says."""
@@ -127,7 +139,8 @@ class MemoryDataset:
         }
         if problems:
             raise Rejected("tasks that do not fit the label config", problems=problems)
-        made = [_Task(next(self._annotator.ids), marker, new, next(self._annotator.changes)) for new in tasks]
+        numbered = enumerate(tasks, self._annotator.free_task_id())
+        made = [_Task(id_, marker, new, next(self._annotator.changes)) for id_, new in numbered]
         self.work |= {str(task.id): task for task in made}
         return [str(task.id) for task in made]
 
@@ -136,21 +149,23 @@ class MemoryDataset:
         made = [task for task in self.work.values() if task.marker == marker]
         return {task.new.task_key: str(task.id) for task in reversed(made)}
 
-    async def retire(self, task_ids: Sequence[str], reason: str) -> dict[str, TaskState]:
+    async def retire(self, tasks: Sequence[TaskHeader], reason: str) -> list[TaskState]:
         """As the port says."""
-        return {task_id: self._retire(task_id, reason) for task_id in task_ids}
+        return [self._retire(header, reason) for header in tasks]
 
-    def _retire(self, task_id: str, reason: str) -> TaskState:
-        task = self.work.get(task_id)
-        if task is None or not task.annotations:
-            self.delete_task(task_id)
+    def _retire(self, header: TaskHeader, reason: str) -> TaskState:
+        task = self._meant(header)
+        if task is None:
+            return TaskState.REMOVED
+        if not task.annotations:
+            self.delete_task(header.task_id)
             return TaskState.REMOVED
         task.retired = reason
         return TaskState.RETIRED
 
-    async def restore(self, task_ids: Sequence[str]) -> None:
+    async def restore(self, tasks: Sequence[TaskHeader]) -> None:
         """As the port says."""
-        for task in self._present(task_ids):
+        for task in filter(None, map(self._meant, tasks)):
             task.retired = None
 
     async def contents(self, task_ids: Sequence[str]) -> list[TaskContent]:
@@ -223,7 +238,7 @@ class MemoryDataset:
         self.work.pop(task_id, None)
 
     def _answer(self, task_id: str, status: RowStatus, result: list[JsonObject], annotator: str) -> str:
-        task, number, now = self.work[task_id], next(self._annotator.ids), self._now()
+        task, number, now = self.work[task_id], next(self._annotator.answers), self._now()
         id_ = f"draft-{number}" if status is RowStatus.DRAFT else str(number)
         task.annotations[id_] = Annotation(
             id_, task_id, status, result, annotator=annotator, created_at=now, updated_at=now
@@ -234,6 +249,10 @@ class MemoryDataset:
 
     def _holder(self, annotation_id: str) -> _Task:
         return next(task for task in self.work.values() if annotation_id in task.annotations)
+
+    def _meant(self, header: TaskHeader) -> _Task | None:
+        task = self.work.get(header.task_id)
+        return task if task and header.task_key in (None, task.new.task_key) else None
 
     def _present(self, task_ids: Sequence[str]) -> list[_Task]:
         return [self.work[task_id] for task_id in dict.fromkeys(task_ids) if task_id in self.work]

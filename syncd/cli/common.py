@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -39,17 +40,17 @@ def load(path: Path | None) -> Config:
     """The configuration, with its warnings on standard error. Raises ConfigError."""
     config = load_config(find_config(path))
     for warning in warnings_of(config):
-        err.print(f"[yellow]warning:[/] {warning}", highlight=False)
+        err.print("[yellow]warning:[/]", escape(warning), highlight=False, soft_wrap=True)
     return config
 
 
 def with_parts(config: Config, use: "Callable[[Assembly], Awaitable[T]]", *, exclusive: bool = False) -> T:
-    """Build the parts, use them, close them. Logs of less than a warning are left out: this is a command."""
+    """Build the parts, use them, close them. A command only looks: it makes and mends nothing in an annotator."""
 
     from syncd.service.assembly import assemble
 
     async def job() -> T:
-        async with assemble(config, exclusive=exclusive) as parts:
+        async with assemble(config, exclusive=exclusive, observing=True) as parts:
             return await use(parts)
 
     from syncd.runtime.telemetry import configure_logging
@@ -93,9 +94,11 @@ def table(rows: Sequence[dict[str, Any]], title: str = "") -> Table:
 
 
 def _cell(value: object) -> str:
-    if value is None or value == "":
+    if value is None or value in ("", []):
         return "-"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value).replace("[", r"\[")
+    if isinstance(value, list):
+        value = ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else escape(str(value))
 
 
 def print_json(value: object) -> None:
@@ -104,8 +107,8 @@ def print_json(value: object) -> None:
 
 
 def when(seconds: float | None) -> str | None:
-    """Unix seconds as local time for a table."""
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S") if seconds else None
+    """Unix seconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
 
 
 @contextmanager
@@ -124,5 +127,5 @@ def exit_with(error: SyncdError) -> int:
     """Print an expected error, each problem on a line of its own; returns the exit code."""
     problems = error.problems if isinstance(error, ConfigError) else [error]
     for problem in problems:
-        err.print(f"[bold red]error:[/] {str(problem).replace('[', chr(92) + '[')}", highlight=False, soft_wrap=True)
+        err.print("[bold red]error:[/]", escape(str(problem)), highlight=False, soft_wrap=True)
     return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED

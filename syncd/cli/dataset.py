@@ -7,7 +7,6 @@ import typer
 
 from syncd.cli.common import ConfigOption, JsonOption, err, load, out, progress, show, the_dataset, with_parts
 from syncd.cli.reconcile import findings_of
-from syncd.domain.errors import Rejected
 from syncd.flows.reconcile import Caution
 
 if TYPE_CHECKING:
@@ -27,9 +26,9 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             "dataset": name,
             "title": dataset.title or name,
             "task": dataset.task or str(dataset.label_config),
-            "labels": ", ".join(dataset.labels),
+            "labels": dataset.labels,
             "annotator": dataset.annotator,
-            "sources": ", ".join(dataset.sources),
+            "sources": dataset.sources,
             "snapshots": dataset.snapshots.url,
         }
         for name, dataset in loaded.datasets.items()
@@ -44,7 +43,7 @@ def stats(name: NameArgument, config: ConfigOption = None, as_json: JsonOption =
     the_dataset(loaded, name)
 
     async def count(parts: "Assembly") -> dict[str, Any]:
-        counts = await (await parts.datasets[name].remote()).stats()
+        counts = await (await parts.remote(name)).stats()
         return {
             "dataset": name,
             "tasks": counts.tasks,
@@ -68,7 +67,7 @@ def annotate(
     the_dataset(loaded, name)
 
     async def address(parts: "Assembly") -> str:
-        return (await parts.datasets[name].remote()).url
+        return (await parts.remote(name)).url
 
     url = with_parts(loaded, address)
     out.print(url, soft_wrap=True, highlight=False)
@@ -102,9 +101,10 @@ def delete(
     async def remove(parts: "Assembly") -> None:
         remote = await parts.datasets[name].annotator.find_dataset(title)
         if remote is None:
-            raise Rejected(f"the annotator has no dataset titled {title!r}; nothing was deleted")
-        await remote.delete()
+            err.print(f"{title} is not in its annotator; what syncd knew of it is forgotten.", markup=False)
+        else:
+            await remote.delete()
         await parts.state.forget(name)
 
     with_parts(loaded, remove, exclusive=True)  # a running daemon would make it again
-    out.print(f"Deleted {title}.")
+    out.print(f"Deleted {title}.", markup=False)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from syncd.cli.common import ConfigOption, JsonOption, load, out, show, when, with_parts
+from syncd.domain.errors import Rejected
 from syncd.domain.model import DeadLetter, Subject
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def drop(
 
 async def _chosen(parts: "Assembly", dataset: str | None, ids: list[str] | None) -> list[Subject]:
     letters = await parts.state.dead_letters(dataset)
+    if unknown := set(ids or ()) - {letter.subject.id for letter in letters}:
+        raise Rejected(f"no dead letter {', '.join(sorted(unknown))}; `syncd dead-letter list` shows what there is")
     return [letter.subject for letter in letters if not ids or letter.subject.id in ids]
 
 

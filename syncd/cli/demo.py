@@ -113,7 +113,7 @@ def _training_reads_it(site: "DemoSite", story: Story) -> None:
     with story.step("training opens it") as step:
         line, frame = site.read()
         step.result = f"{len(frame)} rows with one line"
-    out.print(Panel.fit(Text(f">>> {line}\n{frame}"), title="in a training job"))
+    out.print(Panel.fit(Text(f">>> {line}\n{frame}", overflow="fold"), title="in a training job"))
 
 
 def _wait_for_people(site: "DemoSite") -> None:

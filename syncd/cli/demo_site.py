@@ -166,6 +166,8 @@ class DemoSite:
             if found := self._version(number):
                 yield found
                 number += 1
+            if self._daemon is None or self._daemon.poll() is not None:
+                raise Retryable(f"the daemon ended; see {self.home / 'daemon.log'}")
             time.sleep(0.5)
 
     def diff_text(self) -> str:
@@ -177,8 +179,9 @@ class DemoSite:
     def read(self) -> tuple[str, Any]:
         """The one line of a training job, and what it gives."""
         uri = f"file://{self.home}/snapshots/photos@v2"
-        frame = syncd.open_snapshot(uri).to_pandas(columns=["key", "labels", "annotator", "lead_time"])
-        return f'syncd.open_snapshot("{uri}").to_pandas()', frame
+        columns = ["key", "labels", "annotator", "lead_time"]
+        frame = syncd.open_snapshot(uri).to_pandas(columns=columns)
+        return f'syncd.open_snapshot("{uri}").to_pandas(columns={columns})', frame
 
     def dataset_url(self) -> str:
         """Where people label."""

@@ -52,6 +52,7 @@ def _described(task: LabelTask) -> dict[str, Any]:
         "note": task.note,
         "media": task.media,
         "labels": task.labels,
+        "options": dict(task.options),
         "example_labels": task.example_labels,
     }
 

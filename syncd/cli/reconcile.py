@@ -6,6 +6,7 @@ import typer
 
 from syncd.cli.common import ConfigOption, JsonOption, load, progress, show, the_dataset, with_parts
 from syncd.flows.reconcile import Caution, Findings, reconcile_changes, reconcile_objects, reconcile_tasks
+from syncd.flows.reconcile import remake_discarded as remake
 
 if TYPE_CHECKING:
     from syncd.service.assembly import Assembly
@@ -16,6 +17,9 @@ def reconcile(
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only this dataset.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be marked.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Believe any number of deletions.")] = False,
+    remake_discarded: Annotated[
+        bool, typer.Option(help="First let objects whose task was deleted in the annotator have one again.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare buckets and annotators with what syncd did, and mark what differs; a daemon then acts on it."""
@@ -28,6 +32,8 @@ def reconcile(
             rows = []
             for name in names:
                 step(name)
+                if remake_discarded and not dry_run:
+                    await remake(parts.datasets[name])
                 rows += await findings_of(parts, name, caution)
             return rows
 
@@ -37,6 +43,7 @@ def reconcile(
 
 async def findings_of(parts: "Assembly", name: str, caution: Caution) -> list[dict[str, Any]]:
     """One row for each look at a dataset."""
+    await parts.remote(name)
     dataset = parts.datasets[name]
     rows = [
         _row(name, store.bucket, await reconcile_objects(dataset, store, caution)) for store in dataset.stores.values()
@@ -49,5 +56,5 @@ async def findings_of(parts: "Assembly", name: str, caution: Caution) -> list[di
 def _row(dataset: str, where: str, findings: Findings) -> dict[str, Any]:
     counts = ("seen", "new", "changed", "gone", "doubled", "orphaned")
     found = {name: getattr(findings, name) for name in counts}
-    examples = "; ".join(f"{what}: {', '.join(names[:3])}" for what, names in findings.samples.items())
+    examples = [f"{what}: {name}" for what, names in findings.samples.items() for name in names[:3]]
     return {"dataset": dataset, "where": where, **found, "examples": examples, "refused": findings.refused}

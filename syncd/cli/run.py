@@ -1,5 +1,6 @@
 """`syncd run`: the daemon in the foreground, as service managers want it."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -8,9 +9,19 @@ from syncd.cli.common import ConfigOption, load
 from syncd.cli.common import run as run_job
 
 
+class LogFormat(StrEnum):
+    """As `log.format` in the configuration."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
 def run(
     config: ConfigOption = None,
-    log_format: Annotated[str, typer.Option(help="console, json or auto; else what the configuration says.")] = "",
+    log_format: Annotated[
+        LogFormat | None, typer.Option(help="How logs look; else what the configuration says.")
+    ] = None,
 ) -> None:
     """Run the daemon until it is told to stop (SIGTERM or Ctrl-C; twice to cut it short)."""
     from syncd.runtime.telemetry import configure_logging

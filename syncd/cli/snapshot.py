@@ -32,8 +32,10 @@ VersionArgument = Annotated[str, typer.Argument(help="A version (v3) or a tag (l
 @app.command()
 def create(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Make a version now of what people submitted; none when nothing changed."""
+    from syncd.runtime.telemetry import configure_logging
     from syncd.service.manual import snapshot_now
 
+    configure_logging("warning", "console")
     loaded = load(config)
     the_dataset(loaded, name)
     with progress(f"snapshot of {name}") as step:
@@ -53,7 +55,7 @@ def list_(name: NameArgument, config: ConfigOption = None, as_json: JsonOption =
     async def rows(parts: "Assembly") -> list[dict[str, Any]]:
         tags = await parts.snapshots[name].tags(name)
         versions = await parts.snapshots[name].versions(name)
-        return [_row(v) | {"tags": ", ".join(t for t, n in tags.items() if n == v.number)} for v in versions]
+        return [_row(v) | {"tags": [t for t, n in tags.items() if n == v.number]} for v in versions]
 
     show(with_parts(loaded, rows), as_json=as_json, empty=f"{name} has no version yet.")
 

@@ -6,7 +6,7 @@ Part of the configuration models. A label config file is read once, when the con
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, ValidationInfo, field_validator
 
@@ -87,6 +87,9 @@ class Dataset(Section):
     include: list[str] = Field([], description="Globs of keys that become tasks; none: all that the sources give.")
     exclude: list[str] = Field([], description="Globs of keys that do not, even where `include` matches.")
     task: str | None = Field(None, description="Built-in label config: what people do.")
+    options: dict[str, Any] = Field(
+        {}, description="Options of that task, as `syncd label-config list --json` shows them; none: its defaults."
+    )
     labels: list[str] = Field([], description="The labels of that task.", validate_default=True)
     label_config: Annotated[LabelConfigFile, PlainValidator(_label_config_file)] | None = Field(
         None,
@@ -121,7 +124,7 @@ class Dataset(Section):
     def _labels_fit_task(cls, labels: list[str], info: ValidationInfo) -> list[str]:
         if task := info.data.get("task"):
             with field_errors():
-                label_config(task, labels)
+                label_config(task, labels, **info.data.get("options", {}))
         return labels
 
     @field_validator("label_config")

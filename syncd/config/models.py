@@ -66,7 +66,6 @@ class Receiver(Section):
 class Worker(Section):
     """How subjects are worked on."""
 
-    count: Count = Field(4, description="Workers at the same time.")
     batch: Count = Field(500, description="Most subjects that one claim takes.")
     linger: SecondsOrZero = Field(0.05, description="Time a batch may take to fill up, seconds.")
     lease: float = Field(
@@ -81,7 +80,7 @@ class Retry(Section):
     """The long retry: subjects that failed, from seconds to days."""
 
     first: Seconds = Field(1.0, description="Delay after the first failure, seconds; it doubles each time.")
-    longest: Seconds = Field(300.0, description="Longest delay between two tries, seconds.", validate_default=True)
+    longest: Seconds = Field(60.0, description="Longest delay between two tries, seconds.", validate_default=True)
     give_up_after: Seconds = Field(
         259200.0, description="Failing for so long makes a subject a dead letter, seconds (3 days)."
     )

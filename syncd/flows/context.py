@@ -7,12 +7,13 @@ side of the dataset is opened on first use and kept.
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
-from syncd.domain.errors import ConfigError, Problem
+from syncd.domain.errors import ConfigError, Problem, Rejected
 from syncd.domain.label_configs import LabelConfig
+from syncd.domain.model import ObjectRef
 from syncd.domain.planning import Policy
 from syncd.domain.routing import Routes
 from syncd.ports import Annotator, AnnotatorDataset, Clock, DatasetSpec, ObjectStore, StateStore
@@ -34,7 +35,8 @@ class Dataset:
     """One dataset: what the configuration says of it, and its doors to the world.
 
     `settle_imports` (s): how long an import of unknown fate is looked up before it is sent again.
-    `text_limit` (bytes): the largest object whose text is carried inside a task.
+    `text_limit` (bytes): the largest object whose text is carried inside a task. `observing`: for commands that
+    only look: nothing is made in the annotator and no drift is mended.
     """
 
     spec: DatasetSpec
@@ -48,6 +50,7 @@ class Dataset:
     clock: Clock
     settle_imports: float = 30.0
     text_limit: int = 1024 * 1024
+    observing: bool = False
     _remote: AnnotatorDataset | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -56,11 +59,19 @@ class Dataset:
         """The dataset's name in the configuration."""
         return self.spec.name
 
+    def wants(self, ref: ObjectRef) -> bool:
+        """Whether the configuration selects this object for the dataset."""
+        return self.name in self.routes.datasets(ref)
+
     async def remote(self) -> AnnotatorDataset:
-        """The dataset inside its annotator, made there if need be. Raises what `Annotator.ensure_dataset` raises."""
+        """The dataset inside its annotator, made there if need be.
+
+        Raises what `Annotator.ensure_dataset` raises, and ConfigError where the dataset there is not the one that
+        our records speak of.
+        """
         async with self._opening:
             if self._remote is None:
-                self._remote = await self._same(await self.annotator.ensure_dataset(self.spec))
+                self._remote = await self._open()
                 log.info("dataset.opened", dataset=self.name, url=self._remote.url)
                 if self._remote.drift:
                     log.warning("dataset.drifted", dataset=self.name, drift=self._remote.drift)
@@ -75,14 +86,32 @@ class Dataset:
             self._remote = None
             raise
 
-    async def _same(self, remote: AnnotatorDataset) -> AnnotatorDataset:
-        """The dataset our records speak of. A new one of the same title has none of their tasks."""
-        name = f"remote:{self.name}"
-        known = await self.state.get(name)
-        if known is None:
-            await self.state.put(name, remote.identity)
-        elif known != remote.identity:
-            found = f"{self.spec.title!r} is not the dataset that was filled before; was that one deleted?"
-            allowed = f"the same dataset; to start anew, run `syncd dataset delete {self.name}` (snapshots are kept)"
-            raise ConfigError([Problem("title", found, allowed)])
+    async def _open(self) -> AnnotatorDataset:
+        known = await self.state.get(f"remote:{self.name}")
+        there = await self.annotator.find_dataset(self.spec.title)
+        if known is not None and (there is None or there.identity != known):
+            raise self._not_ours("is gone, or is not the one that was filled before")
+        if known is None and there is not None and await _has_tasks_of_ours(there):
+            raise self._not_ours("holds tasks that this state knows nothing of; was the state file lost or moved?")
+        if self.observing:
+            return await self._observed(there)
+        remote = await self.annotator.ensure_dataset(self.spec)
+        await self.state.put(f"remote:{self.name}", remote.identity)
         return remote
+
+    async def _observed(self, there: AnnotatorDataset | None) -> AnnotatorDataset:
+        if there is None:
+            raise Rejected(f"{self.spec.title!r} is not in its annotator yet; `syncd run` makes it")
+        return await self.annotator.ensure_dataset(replace(self.spec, on_drift="warn"))
+
+    def _not_ours(self, found: str) -> ConfigError:
+        anew = f"to start anew, run `syncd dataset delete {self.name}` (snapshots are kept)"
+        allowed = f"the dataset and the state file that belong together; bring back the missing one; {anew}"
+        return ConfigError([Problem("title", f"{self.spec.title!r} {found}", allowed)])
+
+
+async def _has_tasks_of_ours(remote: AnnotatorDataset) -> bool:
+    async for page in remote.tasks():
+        if any(task.task_key for task in page):
+            return True
+    return False

@@ -30,7 +30,7 @@ from syncd.domain.model import (
 )
 from syncd.domain.planning import Plan, plan
 from syncd.flows.context import Dataset
-from syncd.ports import AnnotatorDataset, ObjectStore
+from syncd.ports import AnnotatorDataset, ObjectStore, TaskHeader
 
 log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ async def ingest(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
     """Bring the tasks of these objects up to date. Raises Retryable and ConfigError for the whole batch."""
     run = _Pass(dataset, await dataset.remote())
     unknown = await _adopt(dataset, run.remote)
-    await _plan(run, claims, unknown)
+    await _plan_all(run, claims, unknown)
     await _place(run)
     await _retire(run)
     await _restore(run)
@@ -86,7 +86,7 @@ async def _adopt(dataset: Dataset, remote: AnnotatorDataset) -> set[ObjectRef]:
             records = [_record(dataset, p, found[p.task_key]) for p in intent.placements if p.task_key in found]
             await dataset.state.record(records, fulfils=intent.marker)
             log.info("import.adopted", dataset=dataset.name, tasks=len(records))
-        elif dataset.clock.now() - intent.created_at < dataset.settle_imports:
+        elif 0 <= dataset.clock.now() - intent.created_at < dataset.settle_imports:
             unknown.update(p.ref for p in intent.placements)
         else:
             await dataset.state.abandon(intent.marker)
@@ -97,7 +97,7 @@ async def _adopt(dataset: Dataset, remote: AnnotatorDataset) -> set[ObjectRef]:
 # ---------------------------------------------------------------- plan
 
 
-async def _plan(run: _Pass, claims: Sequence[Claim], unknown: set[ObjectRef]) -> None:
+async def _plan_all(run: _Pass, claims: Sequence[Claim], unknown: set[ObjectRef]) -> None:
     refs = [ObjectRef.from_id(claim.subject.id) for claim in claims]
     records = await run.dataset.state.records(run.dataset.name, refs)
     for claim, ref in zip(claims, refs, strict=True):
@@ -106,7 +106,7 @@ async def _plan(run: _Pass, claims: Sequence[Claim], unknown: set[ObjectRef]) ->
             continue
         try:
             planned = await _plan_one(run, ref, claim.observation, records.get(ref, []))
-        except (Rejected, Retryable) as error:  # this object's trouble, not the others'
+        except SyncdError as error:  # this object's trouble, not the others'
             run.failed(claim, error)
         else:
             if planned is None:
@@ -116,19 +116,25 @@ async def _plan(run: _Pass, claims: Sequence[Claim], unknown: set[ObjectRef]) ->
 
 
 async def _plan_one(run: _Pass, ref: ObjectRef, seen: Observation | None, records: Sequence[Record]) -> Plan | None:
-    """Plan by what the event saw; look at the object itself only where that is not enough. None: look again later."""
+    """Plan by what the event saw. None: the object is still being written, look again later.
+
+    What would change tasks that are there is never done on hearsay: an event may be late, doubled or reordered
+    after a newer one was settled already. A new object costs no look.
+    """
     dataset = run.dataset
-    if seen is None or not (seen.gone or seen.version):
-        seen = await _look(dataset, ref)
+    if seen is not None and seen.settled and (seen.gone or seen.version):
+        planned = _plan(dataset, ref, seen, records)
+        if not (planned.retire or (records and (planned.place or planned.restore))):
+            return planned
+    seen = await _store(dataset, ref).head(ref.key)
+    return _plan(dataset, ref, seen, records) if seen.settled else None
+
+
+def _plan(dataset: Dataset, ref: ObjectRef, seen: Observation, records: Sequence[Record]) -> Plan:
     planned = plan(dataset.name, ref, seen, records, dataset.policy)
-    if seen.gone and planned.retire:  # an absence may be stale or reordered: never retire on hearsay
-        seen = await _look(dataset, ref)
-        planned = plan(dataset.name, ref, seen, records, dataset.policy)
-    return planned if seen.settled else None
-
-
-async def _look(dataset: Dataset, ref: ObjectRef) -> Observation:
-    return await _store(dataset, ref).head(ref.key)
+    if planned.place and not dataset.wants(ref):
+        return Plan(reason="not selected by the configuration")
+    return planned
 
 
 def _store(dataset: Dataset, ref: ObjectRef) -> ObjectStore:
@@ -160,7 +166,7 @@ async def _prepare(
         data = run.remote.task_data(placement.ref, await _text(run, placement.ref))
         meta = {"syncd": _lineage(run.dataset, placement)}
         batch.append((claim, placement, NewTask(placement.task_key, data, meta)))
-    except (Rejected, Retryable) as error:
+    except SyncdError as error:
         run.failed(claim, error)
 
 
@@ -189,7 +195,9 @@ async def _import(
         await dataset.state.abandon(intent.marker)
         return _without_refused(run, batch, error)
     except Retryable as error:
-        if not error.effect_possible:
+        if error.effect_possible:  # from now on its fate is unknown
+            await dataset.state.intend(replace(intent, created_at=dataset.clock.now()))
+        else:
             await dataset.state.abandon(intent.marker)
         raise
     records = [_record(dataset, placement, task_id) for placement, task_id in zip(placements, ids, strict=True)]
@@ -226,15 +234,15 @@ async def _retire(run: _Pass) -> None:
         by_reason.setdefault(planned.reason, []).extend(planned.retire)
     for reason, records in by_reason.items():
         if records:
-            states = await run.remote.retire([r.task_id for r in records], reason)
-            await _set_states(run.dataset, [(r, states[r.task_id]) for r in records])
+            states = await run.remote.retire(_headers(records), reason)
+            await _set_states(run.dataset, list(zip(records, states, strict=True)))
             log.info("task.retired", dataset=run.dataset.name, tasks=len(records), reason=reason)
 
 
 async def _restore(run: _Pass) -> None:
     records = [record for _, planned in run.planned for record in planned.restore]
     if records:
-        await run.remote.restore([r.task_id for r in records])
+        await run.remote.restore(_headers(records))
         await _set_states(run.dataset, [(r, TaskState.ACTIVE) for r in records])
         log.info("task.restored", dataset=run.dataset.name, tasks=len(records))
 
@@ -247,6 +255,11 @@ async def _set_states(dataset: Dataset, states: Sequence[tuple[Record, TaskState
 
 
 # ---------------------------------------------------------------- small things
+
+
+def _headers(records: Sequence[Record]) -> list[TaskHeader]:
+    """Ids alone would not do: an annotator may have given the id of a task that is gone to another."""
+    return [TaskHeader(r.task_id, r.task_key) for r in records]
 
 
 def _record(dataset: Dataset, p: Placement, task_id: str) -> Record:

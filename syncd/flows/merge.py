@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+from syncd.domain.errors import SyncdError
+
 L = TypeVar("L")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -51,12 +53,17 @@ async def _groups(pages: AsyncIterator[Sequence[T]], key: Callable[[T], Key]) ->
 
 
 async def in_batches(items: AsyncIterator[T], size: int) -> AsyncGenerator[list[T]]:
-    """Lists of up to `size` items."""
+    """Lists of up to `size` items. What came before an expected error is yielded before it is raised."""
     batch: list[T] = []
-    async for item in items:
-        batch.append(item)
-        if len(batch) == size:
+    try:
+        async for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except SyncdError:
+        if batch:
             yield batch
-            batch = []
+        raise
     if batch:
         yield batch

@@ -7,7 +7,7 @@ task ids against records. Called by the daemon's timer and on a source's wish (`
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 SAMPLE = 20
 BATCH = 1_000
+SETTLE_S = 1.0
 
 
 @dataclass
@@ -73,25 +74,37 @@ async def reconcile_objects(dataset: Dataset, store: ObjectStore, caution: Cauti
     Missing objects are marked in a second run over the listing, when there were not too many of them.
     """
     findings = Findings()
-    await _mark_objects(dataset, _differences(dataset, store, findings), gone=False, caution=caution)
+    async with aclosing(in_batches(_differences(dataset, store, findings), BATCH)) as batches:
+        async for batch in batches:
+            await _mark(dataset, [(ref, seen) for ref, seen in batch if not seen.gone], caution)
     findings.refused = caution.refuses(findings.gone, findings.known)
     if findings.refused:
         log.error("reconcile.refused", dataset=dataset.name, bucket=store.bucket, reason=findings.refused)
     elif findings.gone:
-        await _mark_objects(dataset, _differences(dataset, store, Findings()), gone=True, caution=caution)
+        await _mark_gone(dataset, store, findings, caution)
     return findings
 
 
-async def _mark_objects(dataset: Dataset, differences: AsyncGenerator[Seen], *, gone: bool, caution: Caution) -> None:
-    async with aclosing(in_batches(differences, BATCH)) as batches:
+async def _mark_gone(dataset: Dataset, store: ObjectStore, findings: Findings, caution: Caution) -> None:
+    """A second listing, which marks what is missing in it too; it may have become an outage in between."""
+    again = Findings()
+    async with aclosing(in_batches(_differences(dataset, store, again), BATCH)) as batches:
         async for batch in batches:
-            chosen = [(ref, seen) for ref, seen in batch if seen.gone is gone]
-            if chosen and not caution.dry_run:
-                await dataset.state.mark([_object_mark(dataset, ref, seen) for ref, seen in chosen])
+            findings.refused = caution.refuses(again.gone, findings.known)
+            if findings.refused:
+                return
+            await _mark(dataset, [(ref, seen) for ref, seen in batch if seen.gone], caution)
+
+
+async def _mark(dataset: Dataset, differing: Sequence[Seen], caution: Caution) -> None:
+    """A dead letter is not tried again by a listing that sees the same version of it."""
+    if differing and not caution.dry_run:
+        await dataset.state.mark([_object_mark(dataset, ref, seen) for ref, seen in differing])
 
 
 def _object_mark(dataset: Dataset, ref: ObjectRef, seen: Observation) -> Mark:
-    return Mark(Subject(Kind.OBJECT, dataset.name, ref.id), seen)
+    subject = Subject(Kind.OBJECT, dataset.name, ref.id)
+    return Mark(subject, seen, delay=0.0 if seen.settled else SETTLE_S, revive=False)
 
 
 async def _differences(dataset: Dataset, store: ObjectStore, findings: Findings) -> AsyncGenerator[Seen]:
@@ -102,7 +115,7 @@ async def _differences(dataset: Dataset, store: ObjectStore, findings: Findings)
     async with aclosing(pairs):
         async for listed, known in pairs:
             ref, seen = listed[0] if listed else (known[0].ref, Observation(started, gone=True))
-            if seen.settled and (known or dataset.name in dataset.routes.datasets(ref)):
+            if known or dataset.wants(ref):
                 findings.seen += bool(listed)
                 findings.known += any(r.state is TaskState.ACTIVE for r in known)
                 if what := _difference(dataset, ref, seen, known):
@@ -113,7 +126,7 @@ async def _differences(dataset: Dataset, store: ObjectStore, findings: Findings)
 def _difference(dataset: Dataset, ref: ObjectRef, seen: Observation, known: Sequence[Record]) -> str:
     """`new`, `changed`, `gone`, or empty where nothing is to be done."""
     planned = plan(dataset.name, ref, seen, known, dataset.policy)
-    if planned.place or planned.restore:
+    if (planned.place and dataset.wants(ref)) or planned.restore:
         return "changed" if any(r.state is TaskState.ACTIVE for r in known) else "new"
     if planned.retire:
         return "gone" if seen.gone else "changed"
@@ -141,6 +154,19 @@ def _task_marks(dataset: Dataset, task_ids: Sequence[str]) -> list[Mark]:
 
 
 # ---------------------------------------------------------------- all tasks
+
+
+async def remake_discarded(dataset: Dataset) -> int:
+    """Let objects whose task was deleted in the annotator have one again; returns how many.
+
+    For an annotator that was restored from a backup: what it lost looks as if people had deleted it.
+    """
+    remade = 0
+    async for page in dataset.state.walk_tasks(dataset.name):
+        discarded = [replace(r, state=TaskState.REMOVED) for r in page if r.state is TaskState.DISCARDED]
+        await dataset.state.record(discarded)
+        remade += len(discarded)
+    return remade
 
 
 async def reconcile_tasks(dataset: Dataset, caution: Caution) -> Findings:
@@ -190,8 +216,9 @@ def _compare(
 
 async def _retire_doubled(dataset: Dataset, unknown: dict[str, str], findings: Findings, caution: Caution) -> None:
     """Of the tasks without a record, those whose key has its task already are doubles."""
-    recorded = await dataset.state.by_task(dataset.name, list(unknown))  # meanwhile, by an import under way
+    # In this order: a task recorded in between, by an import under way, must be seen as recorded.
     keys = await dataset.state.task_keys(dataset.name, list(set(unknown.values())))
+    recorded = await dataset.state.by_task(dataset.name, list(unknown))
     doubled = []
     for task_id, key in unknown.items():
         if not any(r.task_key == key for r in recorded.get(task_id, [])):
@@ -199,6 +226,6 @@ async def _retire_doubled(dataset: Dataset, unknown: dict[str, str], findings: F
             doubled += [task_id] if key in keys else []
     if doubled and not caution.dry_run:
         remote = await dataset.remote()
-        await remote.retire(doubled, "made twice")
+        await remote.retire([TaskHeader(task_id, unknown[task_id]) for task_id in doubled], "made twice")
         await dataset.state.mark(_task_marks(dataset, doubled))
         log.warning("task.doubled", dataset=dataset.name, tasks=len(doubled))

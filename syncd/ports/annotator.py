@@ -115,16 +115,18 @@ class AnnotatorDataset(Protocol):
         """task key → task id of every task imported under the marker; empty where there is none (yet)."""
         ...
 
-    async def retire(self, task_ids: Sequence[str], reason: str) -> dict[str, TaskState]:
-        """Take tasks out of work. Idempotent.
+    async def retire(self, tasks: Sequence[TaskHeader], reason: str) -> list[TaskState]:
+        """Take tasks out of work; their states in the order given. Idempotent.
 
         A task without human work (annotations or drafts) is deleted there → REMOVED; one with human work is
-        kept and flagged with the reason → RETIRED; one that is not there → REMOVED.
+        kept and flagged with the reason → RETIRED; one that is not there → REMOVED. Tools may give the id of a
+        deleted task away again, so a task of that id with another key is not the one meant: it is left alone, and
+        the one meant → REMOVED. `task_key` None means whatever has the id.
         """
         ...
 
-    async def restore(self, task_ids: Sequence[str]) -> None:
-        """Put retired tasks back into work. Idempotent; absent ones are passed over."""
+    async def restore(self, tasks: Sequence[TaskHeader]) -> None:
+        """Put retired tasks back into work. Idempotent; absent ones and ids with another key are passed over."""
         ...
 
     async def contents(self, task_ids: Sequence[str]) -> list[TaskContent]:

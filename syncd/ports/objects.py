@@ -21,12 +21,16 @@ class EventSource(Protocol):
     selection: Selection
     """Which of their keys it speaks of at all."""
 
+    async def check(self) -> None:
+        """ConfigError when it can never run, such as a folder that is not there. Looks only."""
+        ...
+
     async def run(self, deliver: Deliver, rescan: Callable[[], None]) -> None:
         """Run until cancelled. `deliver` returns once the marks are durable: returning is the ack, raising the nack.
 
         Events may be lost, doubled, late and reordered; a source that knows that it lost some (a queue
-        overflow) calls `rescan`, which asks for a reconcile of its bucket. Raises ConfigError when it
-        can never run (the folder is not there).
+        overflow) calls `rescan`, which asks for a reconcile of its bucket; and once when it listens, so that
+        nothing falls between the listing and the first event. Raises what `check` raises.
         """
         ...
 

@@ -41,6 +41,7 @@ class Subjects(Protocol):
 
         The same subject again merges its observation (`planning.newer`), raises its generation, revives it
         if dead, forgets its failures, and is due at the earlier of both times (`Mark.postpone`: at the new one).
+        Without `Mark.revive` a dead one stays as it is, its observation too, when the mark saw the same version.
         """
         ...
 

@@ -60,15 +60,15 @@ async def supervise(jobs: Sequence[Job], stop: Stop, *, grace: float) -> None:
     drain = asyncio.create_task(stop.drain.wait(), name="stop")
     try:
         await asyncio.wait({*tasks, drain}, return_when=asyncio.FIRST_COMPLETED)
-        failed = [task for task in tasks if task.done()]
         stop.drain.set()
         notify("STOPPING=1")
         await _cancel(task for task, job in tasks.items() if not job.drains)
         await _drain([task for task, job in tasks.items() if job.drains], stop, grace)
     finally:
         await _cancel([*tasks, drain])
-    for task in failed:
-        task.result()
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
 
 
 async def _run(job: Job) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, generate_latest
 
-from syncd.ports import Backlog
+from syncd.domain.model import Settlement
+from syncd.ports import Backlog, Lane
 
 REQUESTS = Counter("syncd_http_requests_total", "Answers of the receiver.", ["route", "status"])
 PENDING = Gauge("syncd_subjects_pending", "Subjects waiting or claimed.", ["kind", "dataset"])
@@ -24,7 +25,8 @@ RECONCILES = Counter("syncd_reconciles_total", "Reconciles by what they looked a
 def configure_logging(level: str, style: str) -> None:
     """Send structured logs to standard error: `style` is console, json, or auto (console on a terminal)."""
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
-    render = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    lines = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    render = lines if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -44,8 +46,16 @@ def count_request(route: str, status: int) -> None:
     REQUESTS.labels(route, str(status)).inc()
 
 
+def count_settled(lane: Lane, settlements: Sequence[Settlement]) -> None:
+    """These claims were settled."""
+    for settlement in settlements:
+        SETTLED.labels(lane[0].value, lane[1], settlement.outcome.value).inc()
+
+
 def show_backlog(backlog: Sequence[Backlog], now: float) -> None:
     """Set the gauges of what waits. `now` in unix seconds."""
+    for gauge in (PENDING, DEAD, OLDEST):
+        gauge.clear()  # a lane that is empty is not in the backlog
     for lane in backlog:
         labels = (lane.kind.value, lane.dataset)
         PENDING.labels(*labels).set(lane.pending + lane.claimed)

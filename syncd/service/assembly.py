@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from syncd.config import Config, Plugin
 from syncd.config import Dataset as DatasetConfig
+from syncd.domain.errors import ConfigError, Problem
 from syncd.domain.label_configs import parse_label_config
 from syncd.domain.model import Claim, Kind, Mark, Outcome, Settlement, Subject
 from syncd.domain.planning import Policy
@@ -19,9 +21,21 @@ from syncd.flows.collect import collect
 from syncd.flows.context import Dataset, SnapshotPolicy
 from syncd.flows.ingest import ingest
 from syncd.flows.snapshot import snapshot
-from syncd.ports import Annotator, Clock, DatasetSpec, EventSource, ObjectStore, Seen, SnapshotStore, StateStore
+from syncd.ports import (
+    Annotator,
+    AnnotatorDataset,
+    AnnotatorInfo,
+    Clock,
+    DatasetSpec,
+    EventSource,
+    ObjectStore,
+    Seen,
+    SnapshotStore,
+    StateStore,
+)
 from syncd.runtime.clock import SystemClock
-from syncd.runtime.worker import Backoff, Pace, Pool
+from syncd.runtime.retry import Backoff
+from syncd.runtime.worker import Pace, Workers
 from syncd.snapshots.store import LanceSnapshots
 from syncd.state import open_state
 from syncd.stores import open_store
@@ -54,19 +68,19 @@ class Assembly:
         ]
         await self.state.mark(marks)
 
-    def pool(self) -> Pool:
-        """The workers' common ground: one flow for each kind of subject."""
+    def workers(self) -> Workers:
+        """The workers, with one flow for each kind of subject."""
         worker, retry = self.config.worker, self.config.retry
         flows = {
             Kind.OBJECT: partial(self._run, ingest),
             Kind.TASK: partial(self._run, collect),
             Kind.DATASET: partial(self._run, self._snapshot),
         }
-        return Pool(
+        return Workers(
             self.state,
             flows,
             self.clock,
-            Pace(batch=worker.batch, lease=worker.lease, linger=worker.linger),
+            Pace(batch=worker.batch, lease=worker.lease),
             Backoff(first=retry.first, longest=retry.longest, give_up_after=retry.give_up_after),
         )
 
@@ -80,6 +94,28 @@ class Assembly:
 
     async def _snapshot(self, dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
         return await snapshot(dataset, self.snapshots[dataset.name], claims)
+
+    async def ping(self, annotator: str) -> AnnotatorInfo:
+        """As `Annotator.ping`; a ConfigError names its fields as the configuration does."""
+        try:
+            return await self.annotators[annotator].ping()
+        except ConfigError as error:
+            raise self._placed(error, annotator) from None
+
+    async def remote(self, dataset: str) -> AnnotatorDataset:
+        """As `Dataset.remote`; a ConfigError names its fields as the configuration does."""
+        try:
+            return await self.datasets[dataset].remote()
+        except ConfigError as error:
+            raise self._placed(error, self.config.datasets[dataset].annotator, dataset) from None
+
+    def _placed(self, error: ConfigError, annotator: str, dataset: str = "") -> ConfigError:
+        options = type(self.config.annotators[annotator].options).model_fields
+        problems: list[Problem] = []
+        for problem in error.problems:
+            owner = f"annotators.{annotator}" if problem.field.split(".")[0] in options else f"datasets.{dataset}"
+            problems += ConfigError([problem]).below(owner).problems
+        return ConfigError(problems)
 
     def webhook_path(self, dataset: str) -> str:
         """Where the dataset's annotator posts to, such as `/webhooks/label-studio/fruits`."""
@@ -100,13 +136,13 @@ class Assembly:
 
 
 @asynccontextmanager
-async def assemble(config: Config, *, exclusive: bool) -> AsyncIterator[Assembly]:
-    """Everything, until the context ends. `exclusive`: as the one daemon on this state.
+async def assemble(config: Config, *, exclusive: bool, observing: bool = False) -> AsyncIterator[Assembly]:
+    """Everything, until the context ends. `exclusive`: as the one daemon on this state; `observing`: only to look.
 
     Raises ConfigError for what can never work; nothing is reached over the network here.
     """
     clock = SystemClock()
-    config.data_dir.mkdir(parents=True, exist_ok=True)
+    _make_folder(config.data_dir)
     async with AsyncExitStack() as stack:
         state = await open_state(config.state.url, clock, exclusive=exclusive)
         stack.push_async_callback(state.close)
@@ -114,12 +150,35 @@ async def assemble(config: Config, *, exclusive: bool) -> AsyncIterator[Assembly
         for annotator in annotators.values():
             stack.push_async_callback(annotator.close)
         sources = {name: _source(name, p, clock) for name, p in config.sources.items()}
-        yield _connected(config, clock, state, annotators, sources)
+        _refuse_shared_buckets(sources)
+        parts = _connected(config, clock, state, annotators, sources)
+        for dataset in parts.datasets.values():
+            dataset.observing = observing
+        yield parts
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        allowed = "must be a folder syncd may make and write to"
+        raise ConfigError([Problem("data_dir", f"{folder}: {error.strerror}", allowed)]) from None
 
 
 def _source(name: str, plugin: Plugin, clock: Clock) -> EventSource:
     made: EventSource = plugin.factory(name, plugin.options, open_store=open_store, clock=clock)
     return made
+
+
+def _refuse_shared_buckets(sources: Mapping[str, EventSource]) -> None:
+    """Two sources of one bucket would tell each event twice and might disagree on what is in it."""
+    owners: dict[str, str] = {}
+    for name, source in sources.items():
+        for bucket in source.stores:
+            if bucket in owners:
+                allowed = f"one source for each bucket; {bucket} is that of sources.{owners[bucket]} already"
+                raise ConfigError([Problem(f"sources.{name}", "", allowed)])
+            owners[bucket] = name
 
 
 def _connected(

@@ -1,11 +1,14 @@
 """`syncd run`: the daemon as named jobs under one supervisor.
 
-Jobs: `source:NAME`, `worker-N`, `objects:DATASET`, `changes:DATASET`, `tasks:DATASET`, `keeper`; the receiver
+Jobs: `source:NAME`, `workers`, `objects:DATASET`, `changes:DATASET`, `tasks:DATASET`, `keeper`; the receiver
 listens around them. Called by the command line; raises ConfigError before anything starts.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -15,6 +18,7 @@ from syncd.domain.model import Kind, Mark, Subject
 from syncd.runtime.supervisor import Job, Stop, notify, supervise
 from syncd.runtime.telemetry import count_request, metrics_page
 from syncd.service.assembly import Assembly, assemble
+from syncd.service.greeting import greet_annotators
 from syncd.service.upkeep import Upkeep
 from syncd.sources.receiver import Inbox, Limits, Probes, Receiver
 
@@ -22,73 +26,67 @@ log = structlog.get_logger()
 
 
 async def run(config: Config) -> None:
-    """Run until a signal asks to stop. ConfigError: it cannot start; anything else raised is a bug."""
+    """Run until a signal asks to stop. ConfigError: it cannot start; anything else raised is a bug.
+
+    It listens before it reaches for anybody: webhooks are kept while an annotator is slow or down.
+    """
     stop = Stop()
-    async with assemble(config, exclusive=True) as parts:
-        with stop.on_signals():
-            await _greet_annotators(parts)
-            await _serve(parts, stop)
-
-
-async def _greet_annotators(parts: Assembly) -> None:
-    """A wrong token or URL ends the start; a server that is down does not: it may come up after us."""
-    for name, annotator in parts.annotators.items():
-        try:
-            info = await annotator.ping()
-            log.info("annotator.reached", annotator=name, url=info.url, version=info.version, user=info.user)
-        except ConfigError as error:
-            raise error.below(f"annotators.{name}") from None
-        except Retryable as error:
-            log.warning("annotator.unreachable", annotator=name, error=str(error), then="events are kept; trying on")
-        else:
-            await _open_datasets(parts, name)
-
-
-async def _open_datasets(parts: Assembly, annotator: str) -> None:
-    """A label config that cannot work there, or that drifted under `refuse`, ends the start too."""
-    for name, configured in parts.config.datasets.items():
-        if configured.annotator == annotator:
-            try:
-                await parts.datasets[name].remote()
-            except ConfigError as error:
-                raise error.below(f"datasets.{name}") from None
-            except Retryable as error:
-                log.warning("dataset.not_opened", dataset=name, error=str(error), then="trying on")
-
-
-async def _serve(parts: Assembly, stop: Stop) -> None:
-    config = parts.config
-    inboxes = {
-        parts.webhook_path(name): Inbox(await parts.webhook_secret(name), partial(_accept, parts, name))
-        for name in parts.datasets
-    }
-    probes = Probes(ready=partial(_ready, parts), metrics=metrics_page, count=count_request)
-    limits = Limits(config.receiver.body_limit, config.receiver.header_timeout, config.receiver.body_timeout)
-    try:
-        async with Receiver(inboxes, probes, limits).listen(config.receiver.host, config.receiver.port) as port:
-            log.info("daemon.started", host=config.receiver.host, port=port, datasets=sorted(parts.datasets))
-            notify("READY=1")
-            await supervise(_jobs(parts, stop), stop, grace=config.shutdown.grace)
-    except OSError as error:
-        address = f"{config.receiver.host}:{config.receiver.port}"
-        allowed = f"an address this host can listen on ({error.strerror})"
-        raise ConfigError([Problem("receiver.port", address, allowed)]) from error
+    async with assemble(config, exclusive=True) as parts, AsyncExitStack() as stack:
+        for source in parts.sources.values():
+            await source.check()
+        stack.enter_context(stop.on_signals())
+        upkeep = Upkeep(parts)
+        port = await stack.enter_async_context(_listening(parts, upkeep))
+        log.info("daemon.started", host=config.receiver.host, port=port, datasets=sorted(parts.datasets))
+        notify("READY=1")
+        await _unless_stopped(greet_annotators(parts), stop)
+        await supervise(_jobs(parts, upkeep, stop), stop, grace=config.shutdown.grace)
     log.info("daemon.stopped")
 
 
-def _jobs(parts: Assembly, stop: Stop) -> list[Job]:
-    upkeep = Upkeep(parts)
-    pool = parts.pool()
-    jobs = [Job(f"worker-{n}", partial(pool.work, stop.drain), drains=True) for n in range(parts.config.worker.count)]
+@asynccontextmanager
+async def _listening(parts: Assembly, upkeep: Upkeep) -> AsyncIterator[int]:
+    """The receiver, from now to the end; yields its port. ConfigError when it cannot listen there."""
+    config = parts.config.receiver
+    inboxes = {
+        parts.webhook_path(name): Inbox(await parts.webhook_secret(name), partial(_accept, parts, upkeep, name))
+        for name in parts.datasets
+    }
+    probes = Probes(ready=partial(_ready, parts), metrics=metrics_page, count=count_request)
+    limits = Limits(config.body_limit, config.header_timeout, config.body_timeout)
+    async with AsyncExitStack() as stack:
+        try:
+            listening = Receiver(inboxes, probes, limits).listen(config.host, config.port)
+            port = await stack.enter_async_context(listening)
+        except OSError:
+            found = f"{config.host}:{config.port} is taken, or no address of this host"
+            allowed = "another port or host, or end what listens there"
+            raise ConfigError([Problem("receiver.port", found, allowed)]) from None
+        yield port
+
+
+async def _unless_stopped(start: Coroutine[Any, Any, None], stop: Stop) -> None:
+    """Wait for the start, but not longer than until a signal asks to stop."""
+    starting, stopping = asyncio.create_task(start), asyncio.create_task(stop.drain.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    starting.cancel()
+    await asyncio.wait({starting, stopping})
+    if not starting.cancelled():
+        starting.result()
+
+
+def _jobs(parts: Assembly, upkeep: Upkeep, stop: Stop) -> list[Job]:
+    jobs = [Job("workers", partial(parts.workers().work, stop.drain), drains=True), Job("keeper", upkeep.keep)]
     for name, source in parts.sources.items():
         jobs.append(Job(f"source:{name}", partial(source.run, parts.deliver, partial(upkeep.rescan, name))))
     for name, dataset in parts.datasets.items():
         looks = {"objects": upkeep.objects, "changes": upkeep.changes, "tasks": upkeep.tasks}
         jobs += [Job(f"{look}:{name}", partial(run, dataset)) for look, run in looks.items()]
-    return [*jobs, Job("keeper", upkeep.keep)]
+    return jobs
 
 
-async def _accept(parts: Assembly, dataset: str, body: bytes) -> None:
+async def _accept(parts: Assembly, upkeep: Upkeep, dataset: str, body: bytes) -> None:
     """A webhook is a hint: take the ids from it, mark the tasks, and let the flow read the truth."""
     event = parts.datasets[dataset].annotator.parse_webhook(body)
     # a deletion names annotations only
@@ -96,6 +94,8 @@ async def _accept(parts: Assembly, dataset: str, body: bytes) -> None:
     marks = [Mark(Subject(Kind.TASK, dataset, task), delay=parts.config.worker.linger) for task in tasks]
     if marks:
         await parts.state.mark(marks)
+    elif event.annotation_ids:  # deleted before we knew it
+        upkeep.look_for_changes(dataset)
 
 
 async def _ready(parts: Assembly) -> str:

@@ -4,6 +4,7 @@ Called by the command line. It reads and probes; the only traces it leaves are t
 (removed again) and the webhook a running daemon would register as well.
 """
 
+import asyncio
 import os
 import socket
 import time
@@ -12,15 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncd.config import Config
-from syncd.domain.errors import ConfigError, SyncdError
+from syncd.domain.errors import SyncdError
 from syncd.domain.routing import folder_path
 from syncd.flows.context import Dataset
-from syncd.ports import Annotator, AnnotatorDataset, ObjectStore
+from syncd.ports import AnnotatorDataset, EventSource, ObjectStore
 from syncd.service.assembly import Assembly
 from syncd.state import holder_of
 
 INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
 MOST_SKEW_S = 30.0
+PATIENCE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,16 @@ async def examine(parts: Assembly) -> AsyncIterator[Finding]:
     """All findings, in the order in which the daemon would run into them."""
     yield _state(parts.config)
     yield _port(parts.config)
+    for name, source in parts.sources.items():
+        yield await _source(name, source)
     stores = {bucket: store for source in parts.sources.values() for bucket, store in source.stores.items()}
     for bucket, store in stores.items():
         yield await _listing(bucket, store)
         if bucket.startswith("file://"):
             yield _watches(Path(folder_path(bucket)))
-    for name, annotator in parts.annotators.items():
+    for name in parts.annotators:
         reached = True
-        async for finding in _annotator(name, annotator):
+        async for finding in _annotator(parts, name):
             reached = reached and finding.ok is not False
             yield finding
         for dataset in parts.datasets.values():
@@ -89,6 +93,14 @@ def _watches(root: Path) -> Finding:
     return Finding(f"folder watches {root}", True, f"{folders} folders, {limit} watches allowed")
 
 
+async def _source(name: str, source: EventSource) -> Finding:
+    try:
+        await source.check()
+    except SyncdError as error:
+        return Finding(f"source {name}", False, str(error))
+    return Finding(f"source {name}", True, ", ".join(source.stores))
+
+
 async def _listing(bucket: str, store: ObjectStore) -> Finding:
     try:
         async for page in store.list():
@@ -101,20 +113,18 @@ async def _listing(bucket: str, store: ObjectStore) -> Finding:
 # ---------------------------------------------------------------- annotators and datasets
 
 
-async def _annotator(name: str, annotator: Annotator) -> AsyncIterator[Finding]:
+async def _annotator(parts: Assembly, name: str) -> AsyncIterator[Finding]:
     try:
-        info = await annotator.ping()
-    except ConfigError as error:
-        yield Finding(f"annotator {name}", False, str(error.below(f"annotators.{name}")))
-        return
-    except SyncdError as error:
-        yield Finding(f"annotator {name}", False, str(error))
+        async with asyncio.timeout(PATIENCE_S):
+            info = await parts.ping(name)
+    except (TimeoutError, SyncdError) as error:
+        yield Finding(f"annotator {name}", False, str(error) or f"no answer within {PATIENCE_S:g} s")
         return
     yield Finding(f"annotator {name}", True, f"{info.url}, version {info.version}, as {info.user}")
     if info.time is not None:
         skew = abs(info.time - time.time())
         detail = f"this host and {name} differ by {skew:.0f} s" + (": set both by NTP" if skew > MOST_SKEW_S else "")
-        yield Finding("clock", True if skew <= MOST_SKEW_S else None, detail)
+        yield Finding(f"clock of {name}", True if skew <= MOST_SKEW_S else None, detail)
 
 
 async def _snapshots(parts: Assembly, name: str) -> Finding:
@@ -142,7 +152,7 @@ async def _dataset(parts: Assembly, dataset: Dataset) -> AsyncIterator[Finding]:
 
 async def _opened(parts: Assembly, dataset: Dataset, what: str) -> AsyncIterator[Finding]:
     try:
-        remote = await dataset.remote()
+        remote = await parts.remote(dataset.name)
     except SyncdError as error:
         yield Finding(f"{what} setup", False, str(error))
         return

@@ -37,11 +37,15 @@ async def _snapshot_now(config: Config, name: str, step: Callable[[str], None]) 
 async def _here(parts: Assembly, name: str, step: Callable[[str], None]) -> VersionInfo | None:
     step("reading what changed")
     await reconcile_changes(parts.datasets[name], Caution())
-    pool = parts.pool()
-    while await pool.work_once():
+    workers = parts.workers()
+    while await workers.start_one():
         step("collecting annotations")
+        await workers.finish()
     step("committing")
-    return await commit_staged(parts.datasets[name], parts.snapshots[name])
+    newest = None
+    while await parts.state.staged_count(name):
+        newest = await commit_staged(parts.datasets[name], parts.snapshots[name]) or newest
+    return newest
 
 
 async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) -> VersionInfo | None:

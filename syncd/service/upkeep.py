@@ -26,13 +26,19 @@ class Upkeep:
         self._parts = parts
         self._caution = Caution(retire_limit=parts.config.reconcile.retire_limit)
         self._wake = {name: asyncio.Event() for name in parts.datasets}
+        self._wake_changes = {name: asyncio.Event() for name in parts.datasets}
         self._webhooks: dict[str, WebhookStatus] = {}
+        self._refused_at: dict[str, float] = {}
 
     def rescan(self, source: str) -> None:
         """A source says that it lost events, or that it listens now: list its buckets soon."""
         for name, dataset in self._parts.config.datasets.items():
             if source in dataset.sources:
                 self._wake[name].set()
+
+    def look_for_changes(self, dataset: str) -> None:
+        """An event spoke of an annotation that we do not know: read what changed soon."""
+        self._wake_changes[dataset].set()
 
     async def objects(self, dataset: Dataset) -> None:
         """List the dataset's buckets: whenever a source asks for it, and on a timer."""
@@ -42,10 +48,18 @@ class Upkeep:
         await self._repeat(dataset, "objects", lambda: self._objects(dataset), lambda: every, wake)
 
     async def _objects(self, dataset: Dataset) -> None:
+        """Every bucket gets its turn, also when another one cannot be listed."""
+        failures: list[SyncdError] = []
         for store in dataset.stores.values():
-            findings = await reconcile_objects(dataset, store, self._caution)
-            counts = {"new": findings.new, "changed": findings.changed, "gone": findings.gone}
-            log.info("bucket.reconciled", dataset=dataset.name, seen=findings.seen, **counts)
+            try:
+                findings = await reconcile_objects(dataset, store, self._caution)
+            except SyncdError as error:
+                failures.append(error)
+            else:
+                counts = {"new": findings.new, "changed": findings.changed, "gone": findings.gone}
+                log.info("bucket.reconciled", dataset=dataset.name, seen=findings.seen, **counts)
+        if failures:
+            raise failures[0]
 
     async def changes(self, dataset: Dataset) -> None:
         """Read what changed in the annotator: often where it does not call us, else as a safety net."""
@@ -55,17 +69,24 @@ class Upkeep:
             status = self._webhooks.get(dataset.name)
             return config.every if status and status.registered else config.poll_every
 
-        await self._repeat(dataset, "changes", lambda: self._changes(dataset), every)
+        wake = self._wake_changes[dataset.name]
+        await self._repeat(dataset, "changes", lambda: self._changes(dataset), every, wake)
 
     async def _changes(self, dataset: Dataset) -> None:
-        await self._ensure_webhook(dataset)
+        """The look is the safety net of the webhook, so trouble with the one does not keep the other away."""
+        try:
+            await self._ensure_webhook(dataset)
+        except SyncdError as error:
+            self._webhooks.pop(dataset.name, None)
+            log.warning("webhook.not_registered", dataset=dataset.name, error=str(error))
         await reconcile_changes(dataset, self._caution)
 
     async def _ensure_webhook(self, dataset: Dataset) -> None:
-        """Registered once per start and again with every safety look: somebody may have removed it."""
+        """Registered at the start and looked for again with every safety look: somebody may have removed it."""
         config = self._parts.config
         known = self._webhooks.get(dataset.name)
-        if not config.datasets[dataset.name].webhook or (known and not known.registered):
+        refused_lately = self._parts.clock.now() - self._refused_at.get(dataset.name, 0.0) < config.reconcile.every
+        if not config.datasets[dataset.name].webhook or refused_lately:
             return
         remote = await dataset.remote()
         secret = await self._parts.webhook_secret(dataset.name)
@@ -73,6 +94,7 @@ class Upkeep:
         status = await remote.ensure_webhook(url, secret)
         self._webhooks[dataset.name] = status
         if not status.registered:
+            self._refused_at[dataset.name] = self._parts.clock.now()
             polling = config.reconcile.poll_every
             log.warning("webhook.refused", dataset=dataset.name, reason=status.reason, polling_every_s=polling)
         elif known is None:

@@ -27,6 +27,11 @@ from syncd.snapshots.table import Table
 log = structlog.get_logger()
 
 _ATTEMPTS = 20
+# The state believes all rows ever committed to be there: without it forgetting them, only new ones would come.
+_ANEW = (
+    "to start anew, run `syncd dataset delete`, which deletes the dataset's tasks and annotations too, "
+    "and then move that folder away"
+)
 
 
 def commit(
@@ -51,8 +56,8 @@ def _table(root: Root, dataset: str, changes: Sequence[StagedChange], newest: Ve
     """The table, made for the first rows. One older than its newest name is another table: never name it on."""
     table = Table.open(root, dataset)
     if newest and (table is None or table.version < newest.table_version):
-        uri, hint = root.table_uri(dataset), "put it back, or move the dataset's whole folder away"
-        raise Rejected(f"the table of {dataset}@{newest.name} was removed from {uri}: {hint}")
+        uri, hint = root.table_uri(dataset), f"restore the folder {root.url}/{dataset} from a backup"
+        raise Rejected(f"the table of {dataset}@{newest.name} was removed from {uri}: {hint}; {_ANEW}")
     if table is None and any(change.row for change in changes):
         return Table.make(root, dataset)
     return table

@@ -30,7 +30,7 @@ def open_snapshot(uri: str | Path, *, storage_options: Mapping[str, str] | None 
     by their object_store names (`aws_endpoint`, `aws_access_key_id` …), where the environment does not say.
 
     Raises ConfigError (the URI is no such thing, or its root is not there), Rejected (no such dataset, version
-    or tag; says what there is), Retryable (the store did not answer).
+    or tag: says what there is; a damaged one: says what to do), Retryable (the store did not answer).
     """
     base, dataset, version = _parse(str(uri))
     root = open_root(base, storage_options)
@@ -50,7 +50,7 @@ def _parse(uri: str) -> tuple[str, str, str]:
 def _find(root: Root, names: Names, version: str) -> VersionInfo:
     newest = names.newest()
     if newest is None:
-        there = ", ".join(name for name in root.folders() if Names(root, name).get(1)) or "none"
+        there = ", ".join(name for name in root.folders() if Names(root, name).exist()) or "none"
         raise Rejected(f"{root.url} has no dataset {names.dataset!r} with a version; datasets there: {there}")
     if version == "latest":
         return newest

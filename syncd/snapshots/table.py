@@ -191,7 +191,8 @@ def open_version(root: Root, info: VersionInfo) -> Table:
     """The table as a version names it. Rejected when somebody removed it from under the name."""
     table = Table.open(root, info.dataset, info.table_version)
     if table is None:
-        raise Rejected(f"the rows of {info.dataset}@{info.name} were removed from {root.table_uri(info.dataset)}")
+        uri, hint = root.table_uri(info.dataset), "restore them from a backup, or open another version"
+        raise Rejected(f"the rows of {info.dataset}@{info.name} were removed from {uri}: {hint}")
     return table
 
 

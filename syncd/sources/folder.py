@@ -72,11 +72,15 @@ class FolderSource:
         self.stores: Mapping[str, ObjectStore] = {self._bucket: self._store}
         self._clock = clock
 
-    async def run(self, deliver: Deliver, rescan: Callable[[], None]) -> None:
-        """As the port says. ConfigError when the folder is not there at the start."""
+    async def check(self) -> None:
+        """As the port says."""
         if not await asyncio.to_thread(self._options.path.is_dir):
             found = f"{self._options.path} is not there or is no directory"
             raise ConfigError([Problem(f"sources.{self.name}.path", found, "an existing folder; is its disk mounted?")])
+
+    async def run(self, deliver: Deliver, rescan: Callable[[], None]) -> None:
+        """As the port says. ConfigError when the folder is not there at the start."""
+        await self.check()
         delay = FIRST_DELAY
         while True:
             feed = Feed(self.selection, self._clock)

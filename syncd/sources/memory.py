@@ -32,6 +32,9 @@ class MemorySource:
         self._lost = True
         self._wake.set()
 
+    async def check(self) -> None:
+        """Memory is always there."""
+
     async def run(self, deliver: Deliver, rescan: Callable[[], None]) -> None:
         """As the port says."""
         while True:

@@ -28,7 +28,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             dead_at FLOAT, reason TEXT NOT NULL, ready_at FLOAT)""",
         "CREATE UNIQUE INDEX subjects_identity ON subjects (kind, dataset, id)",
         "CREATE INDEX subjects_ready ON subjects (kind, dataset, ready_at)",
-        "CREATE INDEX subjects_dead ON subjects (dead_at) WHERE dead_at IS NOT NULL",
+        "CREATE INDEX subjects_waiting ON subjects (kind, dataset, first_marked_at) WHERE dead_at IS NULL",
+        "CREATE INDEX subjects_claimed ON subjects (kind, dataset, lease_until) WHERE lease_until IS NOT NULL",
+        "CREATE INDEX subjects_dead ON subjects (kind, dataset, dead_at) WHERE dead_at IS NOT NULL",
         """CREATE TABLE records (
             dataset TEXT NOT NULL, task_key TEXT NOT NULL, task_id TEXT NOT NULL, task_number BIGINT NOT NULL,
             bucket TEXT NOT NULL, key {bytewise} NOT NULL, etag TEXT, version_id TEXT, size BIGINT,

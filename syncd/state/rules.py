@@ -49,6 +49,8 @@ def marked(entry: Entry | None, mark: Mark, now: float) -> Entry:
     if entry is None:
         return Entry(mark.subject, 1, due_at, now, mark.observation)
     dead = entry.dead_at is not None
+    if dead and not mark.revive and _same(entry.observation, mark.observation):
+        return entry
     alive = revived(entry, now) if dead else entry
     return replace(
         alive,
@@ -58,6 +60,13 @@ def marked(entry: Entry | None, mark: Mark, now: float) -> Entry:
         attempts=0,
         failing_since=None,
     )
+
+
+def _same(known: Observation | None, seen: Observation | None) -> bool:
+    """Whether two observations are of the same version, or of none."""
+    if known is None or seen is None:
+        return known is seen
+    return (known.version, known.gone) == (seen.version, seen.gone)
 
 
 def claimed(entry: Entry, token: str, until: float) -> Entry:

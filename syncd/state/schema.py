@@ -4,7 +4,7 @@ Times are unix seconds, values that are never searched by are JSON text. Columns
 dialect's own word for it; SQLite's default collation already does.
 """
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, ColumnElement, Float, Index, Integer, MetaData, Table, Text
 
 metadata = MetaData()
 
@@ -34,12 +34,17 @@ subjects = Table(
     Index("subjects_identity", "kind", "dataset", "id", unique=True),
     Index("subjects_ready", "kind", "dataset", "ready_at"),
 )
-Index(
-    "subjects_dead",
-    subjects.c.dead_at,
-    sqlite_where=subjects.c.dead_at.is_not(None),
-    postgresql_where=subjects.c.dead_at.is_not(None),
-)
+
+
+def _index_of(name: str, column: str, some: ColumnElement[bool]) -> None:
+    """Index some of the subjects, for those who count them or look for the first."""
+    lane = (subjects.c.kind, subjects.c.dataset)
+    Index(name, *lane, subjects.c[column], sqlite_where=some, postgresql_where=some)
+
+
+_index_of("subjects_waiting", "first_marked_at", subjects.c.dead_at.is_(None))
+_index_of("subjects_claimed", "lease_until", subjects.c.lease_until.is_not(None))
+_index_of("subjects_dead", "dead_at", subjects.c.dead_at.is_not(None))
 
 records = Table(
     "records",

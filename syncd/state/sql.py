@@ -44,16 +44,17 @@ _Result = TypeVar("_Result")
 async def open_state(place: str | Path, clock: Clock, *, exclusive: bool = True) -> "SqlState":
     """Open the database at a path or URL, make it where there is none, and bring it to the newest shape.
 
-    `exclusive` is for the daemon: it holds the file against a second one, and ends the claims of a dead one.
+    `exclusive` is for the daemon: it holds the file against a second one, ends the claims of a dead one, and makes
+    due what would wait for more than a day: the clock was set back meanwhile.
     Without it one reads and makes small writes beside a running daemon. ConfigError: the file is held by
     another daemon, is damaged, cannot be made, or is of a newer program.
     """
     path = state_file(place)
-    engine, connection, life = await asyncio.to_thread(_open, path, exclusive)
+    engine, connection, life = await asyncio.to_thread(_open, path, exclusive, clock.now())
     return SqlState(engine, Writer(connection, path), clock, path, life)
 
 
-def _open(path: Path, exclusive: bool) -> tuple[Engine, Connection, ExitStack]:
+def _open(path: Path, exclusive: bool, now: float) -> tuple[Engine, Connection, ExitStack]:
     """The engine, the connection of its writer, and what releases both."""
     with ExitStack() as stack, failures_named(path):
         if exclusive:
@@ -63,7 +64,7 @@ def _open(path: Path, exclusive: bool) -> tuple[Engine, Connection, ExitStack]:
         stack.callback(engine.dispose)
         connection = stack.enter_context(engine.connect()).execution_options(**WRITING)
         with connection.begin():
-            _prepare(connection, exclusive)
+            _prepare(connection, exclusive, now)
         return engine, connection, stack.pop_all()
 
 
@@ -72,10 +73,10 @@ def holder_of(place: str | Path) -> int | None:
     return lock.holder_of(state_file(place))
 
 
-def _prepare(connection: Connection, exclusive: bool) -> None:
+def _prepare(connection: Connection, exclusive: bool, now: float) -> None:
     migrate(connection)
     if exclusive:
-        sql_subjects.free_all(connection)
+        sql_subjects.start(connection, now)
 
 
 class SqlState:

@@ -37,7 +37,8 @@ class _Turn:
 class FolderStore:
     """One folder. A file modified less than `settle` seconds ago is seen as not settled yet.
 
-    `now` dates what is seen (pass the clock's), in unix seconds.
+    `hidden`: whether names starting with a dot are listed; a head or a get sees them in any case, for whether a key is
+    wanted is not said here. `now` dates what is seen (pass the clock's), in unix seconds.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class FolderStore:
         return look
 
     async def list(self, *, after: str = "") -> AsyncIterator[Sequence[Seen]]:
-        """As the port says: up to 1,000 a page."""
+        """As the port says: up to 1,000 a page. All that lies before a thing that cannot be read is brought first."""
         pages = self._pages(after)
         try:
             while page := await asyncio.to_thread(next, pages, None):
@@ -100,12 +101,24 @@ class FolderStore:
 
     def _pages(self, after: str) -> Generator[Sequence[Seen], None, None]:
         found = self._tree.walk(after)
-        while page := self._page(found):
-            yield page
+        failure: Retryable | None = None
+        while failure is None:
+            page, failure = self._page(found)
+            if page:
+                yield page
+            elif failure is None:
+                return
+        raise failure
 
-    def _page(self, found: Iterator[tuple[str, os.stat_result]]) -> Sequence[Seen]:
-        now = self._now()
-        return [(ObjectRef(self.bucket, key), self._observation(now, status)) for key, status in islice(found, PAGE)]
+    def _page(self, found: Iterator[tuple[str, os.stat_result]]) -> tuple[Sequence[Seen], Retryable | None]:
+        """The next page, and what ended the walk behind it: what was found before counts."""
+        now, page = self._now(), []
+        try:
+            for key, status in islice(found, PAGE):
+                page.append((ObjectRef(self.bucket, key), self._observation(now, status)))
+        except Retryable as error:
+            return page, error
+        return page, None
 
     def _observation(self, now: float, found: os.stat_result) -> Observation:
         etag = f"{found.st_mtime_ns:x}-{found.st_size:x}"

@@ -47,8 +47,8 @@ class _Level(NamedTuple):
 class Tree:
     """One root. `skipped` counts by reason what lies in it but can be no object; each reason is logged once.
 
-    Every method raises Retryable when the root, or anything in it, cannot be read. With `hidden` False nothing
-    is there whose path has a part starting with a dot.
+    Every method raises Retryable when the root, or anything in it, cannot be read. With `hidden` False a walk leaves
+    out what has a part starting with a dot in its path; asked for by its key it is there all the same.
     """
 
     def __init__(self, root: Path, *, hidden: bool) -> None:
@@ -85,7 +85,7 @@ class Tree:
         return data
 
     def walk(self, after: str = "") -> Iterator[tuple[str, os.stat_result]]:
-        """All keys behind `after` in the order of their UTF-8 bytes (which is that of code points)."""
+        """The keys behind `after` in the order of their UTF-8 bytes (which is that of code points)."""
         levels: list[_Level] = []
         try:
             self._enter(levels, self._open_root(), "", after)
@@ -155,7 +155,7 @@ class Tree:
         """The directory's entries that lie behind `after`; a directory's name ends in `/` and so sorts as its keys."""
         with os.scandir(level.fd) as entries:
             for entry in entries:
-                if self._is_name(entry.name, level.prefix):
+                if self._is_shown(entry.name) and self._is_name(entry.name, level.prefix):
                     name = entry.name + "/" * entry.is_dir(follow_symlinks=False)
                     key = level.prefix + name
                     if key > after or (after.startswith(key) and name.endswith("/")):
@@ -180,15 +180,16 @@ class Tree:
         return None
 
     def _is_key(self, key: str) -> bool:
-        """Whether a walk could bring this key."""
+        """Whether a walk that shows all could bring this key."""
         parts = key.split("/")
         if "\0" in key or not {"", ".", ".."}.isdisjoint(parts):
             return False
         return self._is_name(parts[0], "") and all(self._is_name(part, key) for part in parts[1:])
 
+    def _is_shown(self, name: str) -> bool:
+        return self._hidden or not name.startswith(".")
+
     def _is_name(self, name: str, prefix: str) -> bool:
-        if name.startswith(".") and not self._hidden:
-            return False
         if not (name.isascii() or _is_utf8(name)):
             self._skip("name that is not UTF-8", name)
             return False

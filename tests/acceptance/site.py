@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from syncd.annotators.label_studio.person import Person
+from syncd.domain.errors import ConfigError, Rejected
 from tests.label_studio import LabelStudioServer, free_port
 
 T = TypeVar("T")
@@ -199,7 +200,8 @@ title = "{self.title}"
         """The rows of a version, opened as a training job does; none where there is no version."""
         import syncd  # noqa: PLC0415 - only here the training side is used
 
-        if not (self.home / "data" / "snapshots" / "photos").exists():
+        try:
+            snapshot = syncd.open_snapshot(f"file://{self.home}/data/snapshots/photos@{version}")
+        except (ConfigError, Rejected):  # there is no version yet
             return []
-        snapshot = syncd.open_snapshot(f"file://{self.home}/data/snapshots/photos@{version}")
         return list(snapshot.rows(status=status))

@@ -1,11 +1,12 @@
 """What goes wrong in a user's hands: one clear line each, an exit code, and no traceback."""
 
+import socket
 import subprocess
 from collections.abc import Callable
 
 import pytest
 
-from tests.acceptance.site import Site, until
+from tests.acceptance.site import Site, choice, until
 from tests.label_studio import LabelStudioServer, free_port
 
 
@@ -123,3 +124,84 @@ def test_a_label_config_that_drifted_is_refused_warned_of_or_updated(
     _edit(site, 'on_drift = "warn"', 'on_drift = "update"')
     site.start()
     until("updated", lambda: "bird" in str((site.person.project(site.title) or {}).get("label_config")))
+
+
+def test_a_label_studio_that_never_answers_holds_up_neither_the_start_nor_the_end(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        _edit(site, f'url = "{site.studio.url}"', f'url = "http://127.0.0.1:{silent.getsockname()[1]}"')
+        daemon = site.start()
+        site.drop(["a.jpg"])
+        assert site.stop(daemon) == 0
+    assert "Traceback" not in site.log()
+
+
+def test_a_data_folder_that_cannot_be_made(site: Site) -> None:
+    (site.home / "file").touch()
+    _edit(site, f'data_dir = "{site.home}/data"', f'data_dir = "{site.home}/file/data"')
+    for command in ("run", "status", "doctor"):
+        done = _run(site, command)
+        assert done.returncode == 78
+        assert "data_dir" in done.stderr
+
+
+def test_a_folder_that_is_not_there(site: Site) -> None:
+    site.folder.rmdir()
+    done = _run(site)
+    assert done.returncode == 78
+    assert "sources.photos.path" in done.stderr
+    assert site.person.project(site.title) is None
+
+
+def test_a_port_that_is_taken(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", site.port)):
+        done = _run(site)
+    assert done.returncode == 78
+    assert "receiver.port" in done.stderr
+
+
+def test_commands_that_only_look_make_nothing_in_label_studio(site: Site) -> None:
+    for command in (("dataset", "stats", "photos"), ("dataset", "diff", "photos"), ("reconcile", "--dry-run")):
+        done = _run(site, *command)
+        assert done.returncode == 1
+        assert "not in its annotator yet" in done.stderr
+    assert site.person.project(site.title) is None
+
+
+def test_a_dataset_that_a_person_deleted_can_be_started_anew_and_its_rows_leave_the_next_version(site: Site) -> None:
+    daemon = site.start()
+    site.drop(["a.jpg"])
+    (task,) = site.settled_tasks(1)
+    site.person.submit(task["id"], choice("cat"))
+    until("v1", lambda: len(site.rows()) == 1)
+    site.stop(daemon)
+    site.person.delete_project(site.title)
+    refused = _run(site)
+    assert refused.returncode == 78
+    assert "syncd dataset delete photos" in refused.stderr
+    assert _run(site, "dataset", "delete", "photos", "--yes").returncode == 0
+    site.start()
+    (task,) = site.settled_tasks(1)
+    site.person.submit(task["id"], choice("dog"))
+    until("the new row alone", lambda: [row["labels"] for row in site.rows()] == [["dog"]])
+    assert [row["labels"] for row in site.rows("v1")] == [["cat"]]
+
+
+def test_listings_for_machines_are_json_and_nothing_else(site: Site) -> None:
+    site.start()
+    site.drop(["a.jpg"])
+    (task,) = site.settled_tasks(1)
+    site.person.submit(task["id"], choice("cat"))
+    (made,) = site.json("snapshot", "create", "photos") or [None]
+    assert made["version"] == "v1"
+    for command in (
+        ("status",),
+        ("doctor",),
+        ("dataset", "list"),
+        ("dataset", "stats", "photos"),
+        ("dataset", "diff", "photos"),
+        ("snapshot", "list", "photos"),
+        ("snapshot", "show", "photos", "latest"),
+        ("dead-letter", "list"),
+        ("reconcile", "--dry-run"),
+    ):
+        assert site.json(*command) is not None

@@ -101,6 +101,17 @@ def keeping_answer(done: asyncio.Event) -> Fault:
     return fault
 
 
+def delaying(seconds: float) -> Fault:
+    """The answer comes, but late."""
+
+    async def fault(request: web.Request, forward: Forward) -> web.StreamResponse:
+        answer = await forward()
+        await asyncio.sleep(seconds)
+        return answer
+
+    return fault
+
+
 def truncating() -> Fault:
     """Half of the answer."""
 

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from syncd.annotators.label_studio import LabelStudioOptions
+from syncd.annotators.label_studio import LabelStudioOptions, client
 from syncd.domain.errors import ConfigError, Rejected, Retryable
 from syncd.ports import DatasetSpec
 from syncd.secrets import SecretRef
 from tests.annotators.conftest import Connections, tasks
-from tests.annotators.proxy import Proxy, answering, keeping_answer, losing_answer, proxying, truncating
+from tests.annotators.proxy import Proxy, answering, delaying, keeping_answer, losing_answer, proxying, truncating
 from tests.label_studio import LabelStudioServer, free_port
 
 Spec = Callable[..., DatasetSpec]
@@ -197,6 +197,45 @@ async def test_an_import_that_timed_out_is_found_by_its_marker(
     found = await hasty.find_by_marker("m1")
     assert list(found) == ["a", "b"]
     assert {content.task_id for content in await hasty.contents(list(found.values()))} == set(found.values())
+
+
+async def test_only_requests_with_an_effect_may_take_as_long_as_an_import(
+    connect: Connections, proxy: Proxy, label_studio: LabelStudioServer, new_spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = await connect(proxy.url, label_studio.pat, timeout=300).ensure_dataset(new_spec())
+    monkeypatch.setattr(client, "READ_TIMEOUT", 0.3)
+    proxy.faults.append(("/import", delaying(1)))
+    assert await dataset.import_tasks("m1", tasks("a"))
+    for path in ("GET /api/tasks/", "GET /api/projects/"):
+        proxy.faults += [(path, keeping_answer(asyncio.Event()))] * 4
+    async with asyncio.timeout(30):
+        with pytest.raises(Retryable, match="in time"):
+            await dataset.find_by_marker("m1")
+        with pytest.raises(Retryable, match="in time"):
+            await dataset.stats()
+
+
+async def test_a_refreshing_of_the_token_that_hangs_is_given_up_as_soon(
+    connect: Connections, proxy: Proxy, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "READ_TIMEOUT", 0.5)
+    proxy.faults += [("/api/token/refresh", keeping_answer(asyncio.Event()))] * 4
+    async with asyncio.timeout(30):
+        with pytest.raises(Retryable, match="in time"):
+            await connect(proxy.url, label_studio.pat, timeout=300).ping()
+    assert proxy.count("/api/token/refresh")
+
+
+async def test_a_403_is_about_the_token_and_no_task_is_given_up(
+    connect: Connections, proxy: Proxy, label_studio: LabelStudioServer, new_spec: Spec
+) -> None:
+    dataset = await connect(proxy.url, label_studio.pat).ensure_dataset(new_spec())
+    proxy.faults += [("/import", answering(403, '{"detail": "no"}')), ("GET /api/tasks/", answering(403, "<html>"))]
+    with pytest.raises(ConfigError, match="may not do this: importing tasks") as caught:
+        await dataset.import_tasks("m1", tasks("a"))
+    assert [problem.field for problem in caught.value.problems] == ["token"]
+    with pytest.raises(ConfigError, match="may not do this: listing tasks"):
+        await dataset.contents(["1"])
 
 
 WISHES = {"7": 7.0, "Fri, 20 Nov 2026 10:00:30 GMT": 30.0, "soon": None}

@@ -8,14 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
 
 from syncd.annotators.label_studio import LabelStudio, listing
 from syncd.annotators.label_studio.dataset import LabelStudioDataset
 from syncd.domain.errors import ConfigError
 from syncd.domain.model import RowStatus, TaskState
-from syncd.ports import Changed, DatasetSpec
-from tests.annotators.conftest import CONFIG, tasks
+from syncd.ports import Changed, DatasetSpec, TaskHeader
+from tests.annotators.conftest import CONFIG, Connections, tasks
 from tests.annotators.person import Person, choice
+from tests.annotators.proxy import Forward, proxying
 from tests.label_studio import LabelStudioServer
 
 Spec = Callable[..., DatasetSpec]
@@ -120,14 +123,14 @@ async def test_a_task_on_which_another_person_has_a_draft_is_not_deleted(
     (task_id,) = await dataset.import_tasks("m1", tasks("a"))
     with closing(Person.colleague(label_studio, f"retire-{dataset.project}@example.com")) as colleague:
         colleague.draft(task_id, choice("dog"))
-    assert await dataset.retire([task_id], "gone") == {task_id: TaskState.RETIRED}
+    assert await dataset.retire([TaskHeader(task_id, "a")], "gone") == [TaskState.RETIRED]
 
 
 async def test_a_task_whose_counters_are_stale_is_not_deleted(dataset: LabelStudioDataset, person: Person) -> None:
     (task_id,) = await dataset.import_tasks("m1", [replace(tasks("a")[0], predictions=(PREDICTION,))])
     action = f"/api/dm/actions?id=predictions_to_annotations&project={dataset.project}"
     person.post(action, {"selectedItems": {"all": True, "excluded": []}})
-    assert await dataset.retire([task_id], "gone") == {task_id: TaskState.RETIRED}
+    assert await dataset.retire([TaskHeader(task_id, "a")], "gone") == [TaskState.RETIRED]
 
 
 async def test_a_retired_task_shows_the_reason_and_loses_it_when_restored(
@@ -135,10 +138,60 @@ async def test_a_retired_task_shows_the_reason_and_loses_it_when_restored(
 ) -> None:
     (task_id,) = await dataset.import_tasks("m1", tasks("a"))
     person.submit(task_id, choice("cat"))
-    await dataset.retire([task_id], "object deleted")
+    await dataset.retire([TaskHeader(task_id, "a")], "object deleted")
     assert person.get(f"/api/tasks/{task_id}/")["data"]["syncd_retired"] == "object deleted"
-    await dataset.restore([task_id])
+    await dataset.restore([TaskHeader(task_id, "a")])
     assert "syncd_retired" not in person.get(f"/api/tasks/{task_id}/")["data"]
+
+
+async def test_a_task_with_another_key_is_neither_flagged_nor_restored(
+    dataset: LabelStudioDataset, person: Person
+) -> None:
+    (task_id,) = await dataset.import_tasks("m1", tasks("a"))
+    person.submit(task_id, choice("cat"))
+    await dataset.retire([TaskHeader(task_id, "other")], "object deleted")
+    assert "syncd_retired" not in person.get(f"/api/tasks/{task_id}/")["data"]
+    await dataset.retire([TaskHeader(task_id, "a")], "object deleted")
+    await dataset.restore([TaskHeader(task_id, "other")])
+    assert person.get(f"/api/tasks/{task_id}/")["data"]["syncd_retired"] == "object deleted"
+
+
+async def test_a_task_of_others_is_retired_where_no_key_is_named(dataset: LabelStudioDataset, person: Person) -> None:
+    body = [{"data": {"image": "x"}}, {"data": {"image": "y"}}]
+    ids = person.post(f"/api/projects/{dataset.project}/import?return_task_ids=true", body)["task_ids"]
+    states = await dataset.retire([TaskHeader(str(ids[0]), None), TaskHeader(str(ids[1]), "a")], "gone")
+    assert states == [TaskState.REMOVED, TaskState.REMOVED]
+    assert [header.task_id async for page in dataset.tasks() for header in page] == [str(ids[1])]
+
+
+async def test_an_id_given_away_again_between_our_look_and_our_deletion_is_not_deleted(
+    connect: Connections, label_studio: LabelStudioServer, person: Person, new_spec: Spec
+) -> None:
+    def give_away(task_id: str, project: int) -> None:
+        person.delete_task(task_id)
+        body = [{"data": {"image": "x", "syncd_key": "b"}}]
+        made = person.post(f"/api/projects/{project}/import?return_task_ids=true", body)
+        assert made["task_ids"] == [int(task_id)]
+
+    async with proxying(label_studio.url) as proxy:
+        dataset = await connect(proxy.url, label_studio.pat).ensure_dataset(new_spec())
+        (old,) = await dataset.import_tasks("m1", tasks("a"))
+
+        async def giving_away(request: object, forward: Forward) -> web.Response:
+            await asyncio.to_thread(give_away, old, dataset.project)
+            return await forward()
+
+        proxy.faults.append(("POST /api/dm/actions", giving_away))
+        assert await dataset.retire([TaskHeader(old, "a")], "gone") == [TaskState.REMOVED]
+        assert not proxy.faults
+        assert [header async for page in dataset.tasks() for header in page] == [TaskHeader(old, "b")]
+
+
+async def test_deleting_a_project_that_a_person_deleted_is_no_error(
+    dataset: LabelStudioDataset, person: Person
+) -> None:
+    person.http.delete(f"/api/projects/{dataset.project}/").raise_for_status()
+    await dataset.delete()
 
 
 async def test_lineage_lies_in_the_meta_and_the_keys_flat_in_the_data(
@@ -191,11 +244,13 @@ async def changes(dataset: LabelStudioDataset, cursor: str | None) -> list[Chang
     return [page async for page in dataset.changed(cursor)]
 
 
+@pytest.mark.parametrize("tied", [slice(1, 9), slice(0, 9), slice(0, 10)])
 async def test_more_tasks_changed_in_one_instant_than_fit_a_page_are_all_seen_behind_any_page(
-    dataset: LabelStudioDataset, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
+    dataset: LabelStudioDataset, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch, tied: slice
 ) -> None:
     ids = await dataset.import_tasks("m1", tasks(*"abcdefghij"))
-    set_times(label_studio, ids[1:9], "2026-01-01 10:00:00")
+    set_times(label_studio, ids[tied], "2026-01-01 10:00:00")
+    set_times(label_studio, ids[: tied.start], "2025-01-01 10:00:00")
     monkeypatch.setattr(listing, "PAGE_SIZE", 2)
     seen: set[str] = set()
     for page in await changes(dataset, None):
@@ -205,14 +260,47 @@ async def test_more_tasks_changed_in_one_instant_than_fit_a_page_are_all_seen_be
     assert seen == set(ids)
 
 
-async def test_a_dataset_at_rest_reports_nothing_again(
-    dataset: LabelStudioDataset, label_studio: LabelStudioServer
+async def test_a_bulk_update_of_more_tasks_than_fit_a_page_is_listed_once_and_ends(
+    dataset: LabelStudioDataset, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ids = await dataset.import_tasks("m1", tasks(*"abcdefg"))
+    for task_id in ids:
+        person.submit(task_id, choice("cat"))
+    action = f"/api/dm/actions?id=delete_tasks_annotations&project={dataset.project}"
+    person.post(action, {"selectedItems": {"all": True, "excluded": []}})
+    assert len({task["updated_at"] for task in person.get("/api/tasks/", project=dataset.project)["tasks"]}) == 1
+    monkeypatch.setattr(listing, "PAGE_SIZE", 2)
+    async with asyncio.timeout(30):
+        found = await changes(dataset, None)
+    assert [page.task_ids for page in found] == [tuple(ids[start : start + 2]) for start in (0, 2, 4, 6)]
+
+
+@pytest.mark.parametrize("page_size", [1000, 3, 2])
+async def test_a_dataset_at_rest_reports_nothing_again(
+    dataset: LabelStudioDataset, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch, page_size: int
+) -> None:
+    monkeypatch.setattr(listing, "PAGE_SIZE", page_size)
     ids = await dataset.import_tasks("m1", tasks(*"abc"))
     set_times(label_studio, ids, "2026-01-01 10:00:00")
-    (page,) = await changes(dataset, None)
+    *_, page = await changes(dataset, None)
     assert page.cursor == "2026-01-01T10:00:00.000000Z"
     assert await changes(dataset, page.cursor) == []
+
+
+async def test_a_cursor_from_a_clock_that_ran_ahead_is_given_up_with_a_warning(
+    dataset: LabelStudioDataset, label_studio: LabelStudioServer
+) -> None:
+    ids = await dataset.import_tasks("m1", tasks(*"ab"))
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    set_times(label_studio, ids[:1], ahead.strftime("%Y-%m-%d %H:%M:%S.%f"))
+    with capture_logs() as logs:
+        (page,) = await changes(dataset, ahead.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    assert set(page.task_ids) == set(ids)
+    assert page.cursor < datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("cursor.ahead", "warning")]
+    with capture_logs() as logs:
+        assert ids[0] in {task_id for page in await changes(dataset, page.cursor) for task_id in page.task_ids}
+    assert not logs
 
 
 async def test_a_change_that_is_committed_late_is_seen(

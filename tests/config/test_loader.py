@@ -20,7 +20,7 @@ def test_an_empty_file_is_a_configuration_of_defaults(load: Load, tmp_path: Path
     assert config.data_dir == tmp_path / ".local/share/syncd"
     assert config.state.url == f"sqlite:///{config.data_dir}/state.db"
     assert config.receiver.public_url == "http://127.0.0.1:8400"
-    assert (config.retry.first, config.retry.longest, config.retry.give_up_after) == (1.0, 300.0, 3 * 86400.0)
+    assert (config.retry.first, config.retry.longest, config.retry.give_up_after) == (1.0, 60.0, 3 * 86400.0)
 
 
 def test_a_dataset_is_filled_in_from_its_name_and_defaults(load: Load) -> None:

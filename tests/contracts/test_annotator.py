@@ -13,7 +13,7 @@ from syncd.annotators.label_studio import LabelStudio, LabelStudioOptions
 from syncd.annotators.memory import MemoryAnnotator
 from syncd.domain.errors import ConfigError, Rejected
 from syncd.domain.model import NewTask, ObjectRef, RowStatus, TaskState
-from syncd.ports import Annotator, AnnotatorDataset, DatasetSpec
+from syncd.ports import Annotator, AnnotatorDataset, DatasetSpec, TaskHeader
 from syncd.secrets import SecretRef
 from tests.annotators.person import Person, choice
 from tests.clock import FakeClock
@@ -331,9 +331,9 @@ async def test_a_cursor_may_be_used_again(bench: Bench) -> None:
     ids = await dataset.import_tasks("m1", tasks("a"))
     _, cursor = await changed(dataset)
     later = await dataset.import_tasks("m2", tasks("b"))
-    first, second = await changed(dataset, cursor), await changed(dataset, cursor)
+    (first, _), (second, _) = await changed(dataset, cursor), await changed(dataset, cursor)
     assert first == second
-    assert set(later) <= set(first[0]) <= {*ids, *later}
+    assert set(later) <= set(first) <= {*ids, *later}
 
 
 async def test_a_listing_of_changes_ends_though_every_page_brings_new_ones(bench: Bench) -> None:
@@ -355,8 +355,8 @@ async def test_an_untouched_task_is_deleted_when_retired(bench: Bench) -> None:
     dataset = await bench.dataset()
     ids = await dataset.import_tasks("m1", tasks("a", "b"))
     for _ in range(2):
-        assert await dataset.retire(ids[:1], "object deleted") == {ids[0]: TaskState.REMOVED}
-    assert [task_id for task_id, _ in await headers(dataset)] == ids[1:]
+        assert await dataset.retire([TaskHeader(ids[0], "a")], "object deleted") == [TaskState.REMOVED]
+    assert await headers(dataset) == [(ids[1], "b")]
 
 
 @pytest.mark.parametrize("work", ["submit", "skip", "draft"])
@@ -366,7 +366,7 @@ async def test_a_task_with_human_work_is_kept_when_retired(bench: Bench, work: s
     person = bench.person(dataset)
     answer = person.skip(task_id) if work == "skip" else getattr(person, work)(task_id, choice("cat"))
     for _ in range(2):
-        assert await dataset.retire([task_id], "object deleted") == {task_id: TaskState.RETIRED}
+        assert await dataset.retire([TaskHeader(task_id, "a")], "object deleted") == [TaskState.RETIRED]
     (content,) = await dataset.contents([task_id])
     assert [annotation.id for annotation in content.annotations] == [answer]
     assert content.data == {"image": "s3://pets/a.jpg"}
@@ -374,23 +374,74 @@ async def test_a_task_with_human_work_is_kept_when_retired(bench: Bench, work: s
 
 async def test_an_absent_task_counts_as_removed_when_retired(bench: Bench) -> None:
     dataset = await bench.dataset()
-    assert await dataset.retire(["987654321"], "object deleted") == {"987654321": TaskState.REMOVED}
+    absent = [TaskHeader("987654321", "a"), TaskHeader("987654322", None)]
+    assert await dataset.retire(absent, "object deleted") == [TaskState.REMOVED] * 2
 
 
 async def test_retiring_nothing_does_nothing(bench: Bench) -> None:
     dataset = await bench.dataset()
     ids = await dataset.import_tasks("m1", tasks("a"))
-    assert await dataset.retire([], "object deleted") == {}
-    assert [task_id for task_id, _ in await headers(dataset)] == ids
+    assert await dataset.retire([], "object deleted") == []
+    assert await headers(dataset) == [(ids[0], "a")]
+
+
+async def test_states_come_in_the_order_given_when_retired(bench: Bench) -> None:
+    dataset = await bench.dataset()
+    ids = await dataset.import_tasks("m1", tasks("a", "b", "c"))
+    bench.person(dataset).submit(ids[1], choice("cat"))
+    wanted = [TaskHeader(ids[2], "c"), TaskHeader(ids[1], "b"), TaskHeader(ids[1], "other"), TaskHeader(ids[0], "a")]
+    states = await dataset.retire(wanted, "object deleted")
+    assert states == [TaskState.REMOVED, TaskState.RETIRED, TaskState.REMOVED, TaskState.REMOVED]
+    assert await headers(dataset) == [(ids[1], "b")]
+
+
+async def test_several_hundred_tasks_are_retired_at_once(bench: Bench) -> None:
+    dataset = await bench.dataset()
+    keys = [f"k{n}" for n in range(320)]
+    ids = await dataset.import_tasks("m1", tasks(*keys, "kept"))
+    wanted = [TaskHeader(task_id, key) for task_id, key in zip(ids, keys, strict=False)]
+    assert await dataset.retire(wanted, "object deleted") == [TaskState.REMOVED] * 320
+    assert await headers(dataset) == [(ids[-1], "kept")]
+
+
+async def test_an_id_given_away_again_is_not_deleted_when_its_former_task_is_retired(bench: Bench) -> None:
+    dataset, other = await bench.dataset(), await bench.dataset()
+    (old,) = await dataset.import_tasks("m1", tasks("a"))
+    bench.person(dataset).delete_task(old)
+    for into, key in ((dataset, "b"), (other, "c")):
+        assert await into.import_tasks("m2", tasks(key)) == [old]
+        assert await dataset.retire([TaskHeader(old, "a")], "object deleted") == [TaskState.REMOVED]
+        assert await headers(into) == [(old, key)]
+        bench.person(into).delete_task(old)
+
+
+async def test_a_task_with_another_key_keeps_its_answers_when_retired(bench: Bench) -> None:
+    dataset = await bench.dataset()
+    (task_id,) = await dataset.import_tasks("m1", tasks("a"))
+    bench.person(dataset).submit(task_id, choice("cat"))
+    assert await dataset.retire([TaskHeader(task_id, "other")], "object deleted") == [TaskState.REMOVED]
+    await dataset.restore([TaskHeader(task_id, "other")])
+    (content,) = await dataset.contents([task_id])
+    assert len(content.annotations) == 1
+
+
+async def test_without_a_key_whatever_has_the_id_is_retired_and_restored(bench: Bench) -> None:
+    dataset = await bench.dataset()
+    ids = await dataset.import_tasks("m1", tasks("a", "b"))
+    bench.person(dataset).submit(ids[1], choice("cat"))
+    wanted = [TaskHeader(task_id, None) for task_id in ids]
+    assert await dataset.retire(wanted, "made twice") == [TaskState.REMOVED, TaskState.RETIRED]
+    await dataset.restore(wanted)
+    assert await headers(dataset) == [(ids[1], "b")]
 
 
 async def test_retired_tasks_are_restored_and_absent_ones_passed_over(bench: Bench) -> None:
     dataset = await bench.dataset()
     (task_id,) = await dataset.import_tasks("m1", tasks("a"))
     bench.person(dataset).submit(task_id, choice("cat"))
-    await dataset.retire([task_id], "object deleted")
+    await dataset.retire([TaskHeader(task_id, "a")], "object deleted")
     for _ in range(2):
-        await dataset.restore([task_id, "987654321"])
+        await dataset.restore([TaskHeader(task_id, "a"), TaskHeader("987654321", "b")])
     (content,) = await dataset.contents([task_id])
     assert content.data == {"image": "s3://pets/a.jpg"}
     assert len(content.annotations) == 1

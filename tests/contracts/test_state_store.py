@@ -73,8 +73,10 @@ async def subjects(state: StateStore) -> list[Subject]:
     return [one.subject for one in await claim(state)]
 
 
-async def die(state: StateStore, subject: Subject, reason: str = "broken") -> None:
-    await state.mark([Mark(subject)])
+async def die(
+    state: StateStore, subject: Subject, reason: str = "broken", observation: Observation | None = None
+) -> None:
+    await state.mark([Mark(subject, observation)])
     await state.settle([Settlement(await claim_one(state), Outcome.DEAD, reason)])
 
 
@@ -177,6 +179,61 @@ async def test_a_mark_revives_a_dead_subject_after_its_delay(state: StateStore, 
     assert await subjects(state) == []
     clock.advance(5)
     assert (await claim_one(state)).attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("dead", "seen"),
+    [
+        (None, None),
+        (Observation(5, "a", size=1), Observation(9, "a", size=2)),
+        (Observation(5, "a", "v1"), Observation(9, "b", "v1")),
+        (Observation(5), Observation(9)),
+        (Observation(5, gone=True), Observation(9, gone=True)),
+    ],
+)
+async def test_a_mark_that_shall_not_revive_leaves_a_dead_subject_that_looks_the_same(
+    state: StateStore, clock: FakeClock, dead: Observation | None, seen: Observation | None
+) -> None:
+    await die(state, CAT, observation=dead)
+    letters = await state.dead_letters()
+    clock.advance(1)
+    await state.mark([Mark(CAT, seen, revive=False), Mark(DOG, seen, revive=False)])
+    assert await state.dead_letters() == letters
+    assert await subjects(state) == [DOG]
+    await state.revive([CAT])
+    revived = await claim_one(state)
+    assert (revived.observation, revived.generation) == (dead, 1)
+
+
+@pytest.mark.parametrize(
+    ("dead", "seen"),
+    [
+        (Observation(5, "a"), Observation(9, "b")),
+        (Observation(5, "a", "v1"), Observation(9, "a", "v2")),
+        (Observation(5, "a"), Observation(9, "a", gone=True)),
+        (Observation(5, gone=True), Observation(9)),
+        (None, Observation(9, "a")),
+    ],
+)
+async def test_a_mark_that_shall_not_revive_does_when_another_version_was_seen(
+    state: StateStore, dead: Observation | None, seen: Observation
+) -> None:
+    await die(state, CAT, observation=dead)
+    await state.mark([Mark(CAT, seen, revive=False)])
+    assert await state.dead_letters() == []
+    revived = await claim_one(state)
+    assert (revived.observation, revived.attempts, revived.generation) == (seen, 0, 2)
+
+
+async def test_a_mark_that_shall_not_revive_is_as_any_other_to_a_living_subject(
+    state: StateStore, clock: FakeClock
+) -> None:
+    await state.mark([Mark(CAT, Observation(5, "a"))])
+    await state.settle([Settlement(await claim_one(state), Outcome.AGAIN, delay=3600)])
+    clock.advance(1)
+    await state.mark([Mark(CAT, Observation(9, "a"), revive=False)])
+    again = await claim_one(state)
+    assert (again.attempts, again.generation) == (0, 2)
 
 
 async def test_no_marks_are_fine(state: StateStore) -> None:

@@ -1,11 +1,15 @@
 """Objects into tasks: each version once, whatever goes wrong in between."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
+from syncd.domain.errors import ConfigError
 from syncd.domain.labels import label_config
-from syncd.domain.model import TaskState
+from syncd.domain.model import ObjectRef, TaskState
+from syncd.domain.routing import Route, Routes, Selection
+from syncd.flows.reconcile import remake_discarded
 from tests.flows.world import BUCKET, CAT, NAME, World
 
 
@@ -40,7 +44,7 @@ async def test_a_batch_is_one_import(world: World) -> None:
     assert world.faulty.imports == 1
 
 
-@pytest.mark.parametrize("fault", ["before", "after", "crash-before", "crash-after", "late"])
+@pytest.mark.parametrize("fault", ["before", "after", "crash-before", "crash-after", "late", "timeout"])
 @pytest.mark.parametrize("times", [1, 3])
 async def test_an_import_that_goes_wrong_neither_loses_nor_doubles(world: World, fault: str, times: int) -> None:
     world.faulty.faults = [fault] * times
@@ -183,3 +187,71 @@ async def test_a_task_a_person_deleted_is_not_made_again_for_the_same_version(wo
     await world.put("a.jpg", b"new bytes")
     await world.work()
     assert len(world.tasks()["a.jpg"]) == 1
+
+
+@pytest.mark.parametrize("policy", ["new-task", "replace"])
+async def test_an_event_that_comes_late_or_again_after_a_newer_one_changes_nothing(policy: str) -> None:
+    world = await World(on_change=policy).open()
+    old = await world.put("a.jpg")
+    await world.work()
+    await world.put("a.jpg", b"newer")
+    await world.work()
+    before = world.tasks()
+    await world.saw(ObjectRef(BUCKET, "a.jpg"), replace(old, observed_at=world.clock.now() + 5))
+    await world.work()
+    assert world.tasks() == before
+
+
+async def test_an_object_that_may_still_be_being_written_is_looked_at_again() -> None:
+    world = await World().open()
+    ref, seen = world.store.put("a.jpg", b"whole")
+    await world.saw(ref, replace(seen, etag="half", settled=False))
+    await world.work(seconds=3)
+    (record,) = (await world.state.records(NAME, [ref]))[ref]
+    assert record.etag == seen.etag
+
+
+async def test_an_object_that_the_configuration_does_not_select_any_more_gets_no_new_task() -> None:
+    world = await World().open()
+    await world.put("a.jpg")
+    await world.work()
+    world.dataset = replace(world.dataset, routes=Routes([Route(NAME, BUCKET, (Selection(("*.png",)),))]))
+    await world.put("a.jpg", b"changed")
+    await world.put("b.jpg")
+    await world.work()
+    await world.reconcile()
+    assert {key: len(tasks) for key, tasks in world.tasks().items()} == {"a.jpg": 1}
+
+
+async def test_a_dataset_made_anew_under_its_title_is_not_filled_blindly() -> None:
+    world = await World().open()
+    await world.put("a.jpg")
+    await world.work()
+    world.annotator.forget(NAME)
+    world.annotator.faulty = None
+    world.restart()
+    with pytest.raises(ConfigError, match="syncd dataset delete"):
+        await world.dataset.remote()
+
+
+async def test_a_dataset_full_of_our_tasks_is_not_filled_again_when_the_state_was_lost() -> None:
+    world = await World().open()
+    await world.put("a.jpg")
+    await world.work()
+    await world.state.forget(NAME)
+    world.restart()
+    with pytest.raises(ConfigError, match="state file"):
+        await world.dataset.remote()
+    assert len(world.tasks()["a.jpg"]) == 1
+
+
+async def test_tasks_a_backup_of_the_annotator_did_not_hold_can_be_made_again() -> None:
+    world = await World().open()
+    for key in ("a.jpg", "b.jpg", "c.jpg"):
+        await world.put(key)
+    await world.work()
+    world.person.delete_task(world.task("c.jpg"))
+    await world.reconcile()
+    assert await remake_discarded(world.dataset) == 1
+    await world.reconcile()
+    assert set(world.tasks()) == {"a.jpg", "b.jpg", "c.jpg"}

@@ -1,6 +1,16 @@
 """What events missed is found, and what looks like an outage is not believed."""
 
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from syncd.domain.errors import Retryable
+from syncd.domain.labels import label_config
 from syncd.flows.reconcile import Caution, reconcile_objects, reconcile_tasks
+from syncd.ports import Seen
+from syncd.stores.memory import MemoryStore
 from tests.flows.world import BUCKET, CAT, NAME, World
 
 
@@ -86,3 +96,86 @@ async def test_keys_are_joined_in_byte_order_whatever_they_hold() -> None:
     findings = await reconcile_objects(world.dataset, world.store, Caution())
     assert (findings.known, findings.new, findings.gone) == (len(keys), 0, 0)
     assert {r.ref.key for page in [p async for p in world.state.walk(NAME, BUCKET)] for r in page} == set(keys)
+
+
+class HalfReadable(MemoryStore):
+    """A listing that breaks off behind `break_behind`."""
+
+    break_behind = ""
+
+    async def list(self, *, after: str = "") -> AsyncIterator[Sequence[Seen]]:
+        async for page in super().list(after=after):
+            readable = [seen for seen in page if not self.break_behind or seen[0].key <= self.break_behind]
+            yield readable
+            if len(readable) < len(page):
+                raise Retryable("a folder cannot be read")
+
+
+async def test_what_was_listed_before_the_listing_broke_gets_its_tasks_and_nothing_is_retired() -> None:
+    world = await World(on_delete="retire").open()
+    store = HalfReadable(BUCKET, world.clock)
+    world.store = world.dataset.stores[BUCKET] = store  # type: ignore[index]
+    for key in "abcdef":
+        await world.put(key)
+    await world.work()
+    for key in "ABC":
+        await world.put(key, lost=True)
+    store.break_behind = "b"
+    with pytest.raises(Retryable):
+        await reconcile_objects(world.dataset, store, Caution())
+    await world.work()
+    assert set(world.tasks()) == set("ABCabcdef")
+
+
+async def test_a_file_too_young_for_the_listing_is_looked_at_soon() -> None:
+    world = await World().open()
+
+    class Young(MemoryStore):
+        async def list(self, *, after: str = "") -> AsyncIterator[Sequence[Seen]]:
+            async for page in super().list(after=after):
+                yield [(ref, replace(seen, settled=False)) for ref, seen in page]
+
+    world.store = world.dataset.stores[BUCKET] = Young(BUCKET, world.clock)  # type: ignore[index]
+    await world.put("a", lost=True)
+    await reconcile_objects(world.dataset, world.store, Caution())
+    await world.work(seconds=2)
+    assert "a" in world.tasks()
+
+
+async def test_an_object_that_was_refused_is_not_tried_again_at_every_listing() -> None:
+    world = await World(xml=label_config("text-classification", ["cat", "dog"])).open()
+    await world.put("a.txt", b"\xff")
+    await world.work()
+    (dead,) = await world.state.dead_letters()
+    for _ in range(3):
+        world.clock.advance(300)
+        await world.reconcile()
+    assert await world.state.dead_letters() == [dead]
+    await world.put("a.txt", b"text now", lost=True)
+    await world.reconcile()
+    assert "a.txt" in world.tasks()
+
+
+async def test_a_task_recorded_while_the_scan_runs_is_not_taken_for_a_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await World().open()
+    await world.put("a")
+    known = world.state.by_task
+    keys = world.state.task_keys
+
+    async def scan_meets_import() -> None:
+        """The task is in the annotator, its record comes between the scan's two questions."""
+        world.faulty.faults = ["after"]
+        await world.work()
+
+    await scan_meets_import()
+
+    async def recorded_first(dataset: str, asked: Sequence[str]) -> Any:
+        found = await keys(dataset, asked)
+        await world.work(seconds=5)
+        return found
+
+    monkeypatch.setattr(world.state, "task_keys", recorded_first)
+    monkeypatch.setattr(world.state, "by_task", known)
+    findings = await reconcile_tasks(world.dataset, Caution())
+    assert findings.doubled == 0
+    assert len(world.tasks()["a"]) == 1

@@ -5,6 +5,7 @@ the way `kill -9` does: what was done outside stays done, what was in memory is 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from syncd.annotators.memory import MemoryAnnotator, MemoryDataset
@@ -32,7 +33,8 @@ from syncd.flows.ingest import ingest
 from syncd.flows.reconcile import Caution, reconcile_changes, reconcile_objects, reconcile_tasks
 from syncd.flows.snapshot import snapshot
 from syncd.ports import DatasetSpec
-from syncd.runtime.worker import Backoff, Pace, Pool
+from syncd.runtime.retry import Backoff
+from syncd.runtime.worker import Pace, Workers
 from syncd.snapshots.memory import MemorySnapshots
 from syncd.state import MemoryState
 from syncd.stores.memory import MemoryStore
@@ -56,11 +58,13 @@ class FaultyDataset:
     """An annotator's dataset whose imports go wrong in the ways `faults` names, in order; then they go right.
 
     before: refused, nothing happened · after: done, then the answer is lost · crash-before, crash-after: the
-    process dies · late: the answer is lost, and it is done only when `finish_late` is called.
+    process dies · late: the answer is lost, and it is done only when `finish_late` is called; timeout: the same after
+    waiting for 300 s.
     """
 
-    def __init__(self, inner: MemoryDataset) -> None:
+    def __init__(self, inner: MemoryDataset, clock: FakeClock) -> None:
         self.inner = inner
+        self.clock = clock
         self.faults: list[str] = []
         self.late: list[tuple[str, list[NewTask]]] = []
         self.imports = 0
@@ -75,7 +79,9 @@ class FaultyDataset:
             raise Retryable("refused", effect_possible=False)
         if fault == "crash-before":
             raise Crash
-        if fault == "late":
+        if fault == "timeout":
+            self.clock.advance(300)  # that long we waited for the answer
+        if fault in {"late", "timeout"}:
             self.late.append((marker, list(tasks)))
             raise Retryable("timed out")
         ids = await self.inner.import_tasks(marker, tasks)
@@ -118,10 +124,11 @@ class FaultyAnnotator(MemoryAnnotator):
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock)
+        self.fake_clock = clock
         self.faulty: FaultyDataset | None = None
 
     async def ensure_dataset(self, spec: DatasetSpec) -> Any:
-        self.faulty = self.faulty or FaultyDataset(await super().ensure_dataset(spec))
+        self.faulty = self.faulty or FaultyDataset(await super().ensure_dataset(spec), self.fake_clock)
         return self.faulty
 
 
@@ -157,6 +164,10 @@ class World:
     @property
     def person(self) -> MemoryDataset:
         return self.faulty.inner
+
+    def restart(self) -> None:
+        """The process ends and starts again: what was in memory is gone."""
+        self.dataset = replace(self.dataset, _remote=None)
 
     async def open(self) -> "World":
         """Have the dataset in the annotator."""
@@ -195,28 +206,29 @@ class World:
 
     async def work(self, *, seconds: float = 0) -> None:
         """Work until nothing is due, for so long; a crash frees the claims, as a restart does."""
-        pool = self.pool()
+        workers = self.workers()
         until = self.clock.now() + seconds
         while True:
             try:
-                busy = await pool.work_once()
+                busy = await workers.start_one()
+                await workers.finish()
             except Crash:
                 self.clock.advance(61)  # the lease runs out; and with it the time an import may still take
-                pool, busy = self.pool(), True
+                workers, busy = self.workers(), True
                 until = max(until, self.clock.now())
             if not busy:
                 if self.clock.now() >= until:
                     return
                 self.clock.advance(1)
 
-    def pool(self) -> Pool:
-        """The workers' pool of one process life."""
+    def workers(self) -> Workers:
+        """The workers of one process life."""
         flows: dict[Kind, Callable[..., Any]] = {
             Kind.OBJECT: self._ingest,
             Kind.TASK: self._collect,
             Kind.DATASET: self._snapshot,
         }
-        return Pool(self.state, flows, self.clock, Pace(lease=60), Backoff(longest=10))
+        return Workers(self.state, flows, self.clock, Pace(lease=60), Backoff(longest=10))
 
     async def _ingest(self, _: str, claims: Sequence[Claim]) -> list[Settlement]:
         return await ingest(self.dataset, claims)

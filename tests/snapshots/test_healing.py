@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lance
+import orjson
 import pytest
 from structlog.testing import capture_logs
 
@@ -148,20 +149,86 @@ async def test_a_create_that_is_refused_with_nothing_there_is_sent_again(
     assert made.number == 1
 
 
-@pytest.mark.parametrize("left", ["nothing", "an older one"])
+CUT = [b"", b"\0" * 400, b'{"dataset": "fruits", "num']
+
+
+@pytest.mark.parametrize("left", [None, *CUT, b"7", b'{"number": null}', "an older one"])
 async def test_the_newest_version_is_found_without_a_good_hint(
-    store: LanceSnapshots, tmp_path: Path, left: str
+    store: LanceSnapshots, tmp_path: Path, left: bytes | str | None
 ) -> None:
     for number in range(12):
         await store.commit("fruits", [put(str(number))], "h")
     hint = tmp_path / "fruits" / "latest.json"
     hint.unlink()
-    if left == "an older one":
-        hint.write_bytes((tmp_path / "fruits" / "versions" / "00000003.json").read_bytes())
+    if left is not None:
+        older = tmp_path / "fruits" / "versions" / "00000003.json"
+        hint.write_bytes(left if isinstance(left, bytes) else older.read_bytes())
     assert await store.tags("fruits") == {"latest": 12}
     made = await store.commit("fruits", [put("x")], "h")
     assert made is not None
     assert made.number == 13
+
+
+@pytest.mark.parametrize("damaged", [*CUT, b"[]", b'{"number": 2, "table_version": 3, "by_status": {}}'])
+async def test_a_damaged_version_is_told_and_named_anew_once_it_is_removed(
+    store: LanceSnapshots, tmp_path: Path, damaged: bytes
+) -> None:
+    await store.commit("fruits", FIRST, "h")
+    first = (tmp_path / "fruits" / "latest.json").read_bytes()
+    await store.commit("fruits", SECOND, "h")
+    name = tmp_path / "fruits" / "versions" / "00000002.json"
+    name.write_bytes(damaged)
+    (tmp_path / "fruits" / "latest.json").write_bytes(first)  # it is written after the name is on the disk
+    for asked in (store.commit("fruits", [put("4")], "h"), store.versions("fruits"), store.rows("fruits", 2)):
+        with pytest.raises(Rejected, match=r"fruits/versions/00000002\.json is damaged: restore it .* remove it"):
+            await asked
+    assert await store.rows("fruits", 1) == [row("1"), row("2")]
+    name.unlink()
+    made = await store.commit("fruits", [put("4")], "h")
+    assert made is not None
+    assert (made.number, made.inserted, made.updated) == (2, 2, 1)
+
+
+async def test_a_version_is_restored_from_the_copy_beside_it(store: LanceSnapshots, tmp_path: Path) -> None:
+    made = await store.commit("fruits", FIRST, "h")
+    name = tmp_path / "fruits" / "versions" / "00000001.json"
+    name.write_bytes(b"")
+    with pytest.raises(Rejected, match=r"or from fruits/latest\.json where that holds the same number"):
+        await store.versions("fruits")
+    name.write_bytes((tmp_path / "fruits" / "latest.json").read_bytes())
+    assert await store.versions("fruits") == [made]
+
+
+@pytest.mark.parametrize("damaged", [*CUT, b"[]", b'{"at": 1.0}', b'{"number": "2"}'])
+async def test_a_damaged_tag_is_told_and_can_be_set_anew(store: LanceSnapshots, tmp_path: Path, damaged: bytes) -> None:
+    await store.commit("fruits", FIRST, "h")
+    await store.tag("fruits", "best", 1)
+    moved = tmp_path / "fruits" / "tags" / "best" / "00000001.json"
+    moved.write_bytes(damaged)
+    for asked in (store.tags("fruits"), store.tag("fruits", "best", 1)):
+        with pytest.raises(Rejected, match=r"fruits/tags/best/00000001\.json is damaged: restore it .* remove it"):
+            await asked
+    moved.unlink()
+    await store.tag("fruits", "best", 1)
+    assert await store.tags("fruits") == {"latest": 1, "best": 1}
+
+
+async def test_what_a_newer_program_adds_to_a_name_is_passed_over(store: LanceSnapshots, tmp_path: Path) -> None:
+    made = await store.commit("fruits", FIRST, "h")
+    await store.tag("fruits", "best", 1)
+    for path in (tmp_path / "fruits").rglob("*.json"):
+        path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | {"signature": {"by": "us"}}))
+    assert await store.versions("fruits") == [made]
+    assert await store.tags("fruits") == {"latest": 1, "best": 1}
+
+
+async def test_a_copy_put_beside_a_name_is_no_name(store: LanceSnapshots, tmp_path: Path) -> None:
+    made = await store.commit("fruits", FIRST, "h")
+    await store.tag("fruits", "best", 1)
+    for path in [*(tmp_path / "fruits").rglob("0*.json")]:
+        path.with_suffix(".json.bak").write_bytes(b"")
+    assert await store.versions("fruits") == [made]
+    assert await store.tags("fruits") == {"latest": 1, "best": 1}
 
 
 async def test_versions_outlive_compaction_and_clean_up_and_numbers_stay_gapless(
@@ -208,7 +275,8 @@ async def test_a_table_removed_by_hand_is_told_and_never_replaced(store: LanceSn
     (tmp_path / "fruits" / "rows.lance").rename(tmp_path / "away")
     with pytest.raises(Rejected, match="were removed from"):
         await store.rows("fruits", 1)
-    with pytest.raises(Rejected, match="the table of fruits@v2 was removed"):
+    advice = r"the table of fruits@v2 was removed .* from a backup; .* `syncd dataset delete`"
+    with pytest.raises(Rejected, match=advice):
         await store.commit("fruits", [put("9")], "h")
     lance.write_dataset(SCHEMA.empty_table(), str(tmp_path / "fruits" / "rows.lance"), enable_stable_row_ids=True)
     with pytest.raises(Rejected, match="the table of fruits@v2 was removed"):

@@ -124,6 +124,17 @@ def test_what_cannot_be_opened_says_what_there_is(root: Path, uri: str, error: t
         open_snapshot(f"{root.as_uri()}/{uri}")
 
 
+def test_a_damaged_version_fails_who_opens_it_and_nobody_else(root: Path) -> None:
+    (root / "birds" / "versions" / "00000001.json").write_bytes(b"")
+    (root / "fruits" / "versions" / "00000002.json").write_bytes(b"")
+    with pytest.raises(Rejected, match=r"fruits/versions/00000002\.json is damaged"):
+        open_snapshot(root / "fruits@v2")
+    with pytest.raises(Rejected, match="datasets there: birds, fruits"):
+        open_snapshot(root / "apples")
+    assert open_snapshot(root / "fruits").version == 3
+    assert open_snapshot(root / "fruits@production").version == 1
+
+
 def test_an_unknown_scheme_and_a_silent_server_are_told() -> None:
     with pytest.raises(ConfigError, match="s3://bucket/prefix"):
         open_snapshot("ftp://host/snapshots/fruits")

@@ -134,13 +134,38 @@ async def test_a_name_that_is_not_utf8_is_skipped_counted_and_told_once(root: Pa
     assert (await store.head(os.fsdecode(b"bad\xff"))).gone
 
 
-async def test_hidden_names_are_there_only_when_asked_for(root: Path) -> None:
+async def test_hidden_names_are_listed_only_when_asked_for(root: Path) -> None:
     for name in (".git/config", "a/.b/c", ".d", "e"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"x")
     assert await keys(FolderStore(root)) == ["e"]
-    assert (await FolderStore(root).head(".git/config")).gone
     assert await keys(FolderStore(root, hidden=True)) == [".d", ".git/config", "a/.b/c", "e"]
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("key", [".git/config", "a/.b/c", ".d", "a/.e"])
+async def test_a_hidden_file_is_there_for_who_asks_for_it(root: Path, key: str, hidden: bool) -> None:
+    (root / key).parent.mkdir(parents=True, exist_ok=True)
+    (root / key).write_bytes(b"x")
+    store = FolderStore(root, hidden=hidden)
+    seen = await store.head(key)
+    assert (seen.gone, seen.size) == (False, 1)
+    assert await store.get(key, limit=1) == b"x"
+    (root / key).unlink()
+    assert await refused(store, key)
+
+
+async def test_a_listing_brings_all_that_lies_before_what_it_cannot_read(root: Path) -> None:
+    for i in range(1_005):
+        (root / f"a{i:04d}").touch()
+    (root / "b").mkdir(mode=0o000)
+    (root / "c").touch()
+    pages = FolderStore(root).list()
+    with without_rights():
+        assert len(await anext(pages)) == 1_000
+        assert [ref.key for ref, _ in await anext(pages)] == [f"a{i:04d}" for i in range(1_000, 1_005)]
+        with pytest.raises(Retryable, match="'b/' cannot be read"):
+            await anext(pages)
 
 
 async def test_a_directory_nobody_may_read_fails_the_listing_and_says_which(root: Path) -> None:

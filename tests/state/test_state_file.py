@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import Connection
 
 from syncd.domain.errors import ConfigError, Rejected, Retryable
-from syncd.domain.model import Kind, Mark, Observation, Subject
+from syncd.domain.model import Kind, Mark, Observation, Outcome, Settlement, Subject
+from syncd.ports import Backlog
 from syncd.runtime.clock import SystemClock
 from syncd.state import database, holder_of, open_state
 from tests.clock import FakeClock
@@ -86,6 +87,57 @@ async def test_what_was_written_survives_a_crash_and_claims_of_the_dead_are_free
     assert await state.get("cursor") == "7"
     assert [c.subject.id for c in await state.claim(limit=10, lease=60)] == ["1", "2", "3"]
     await state.close()
+
+
+HOUR, DAY = 3600.0, 86_400.0
+
+
+async def _left_by_a_clock_ahead(path: Path, ahead: float) -> FakeClock:
+    """A state file with one subject that failed, one claimed, one waiting and one dead; and the clock set right."""
+    state = await open_state(path, FakeClock(FakeClock().now() + ahead))
+    await state.mark([task(n) for n in range(4)])
+    failed, claimed, waiting, dead = await state.claim(limit=4, lease=HOUR)
+    again = [Settlement(one, Outcome.AGAIN, delay=HOUR, failed=one is failed) for one in (failed, waiting)]
+    await state.settle([*again, Settlement(dead, Outcome.DEAD)])
+    assert claimed.token
+    await state.close()
+    return FakeClock()
+
+
+async def test_a_clock_set_back_between_two_runs_holds_nothing_off(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    clock = await _left_by_a_clock_ahead(path, 30 * DAY)
+    state = await open_state(path, clock)
+    assert await state.backlog() == [Backlog(Kind.TASK, "pets", pending=3, claimed=0, dead=1, oldest=clock.now())]
+    claims = await state.claim(limit=10, lease=60)
+    assert [(c.subject.id, c.attempts, c.failing_since) for c in claims] == [
+        ("0", 1, clock.now()),
+        ("1", 0, None),
+        ("2", 0, None),
+    ]
+    await state.close()
+
+
+async def test_waits_of_less_than_a_day_outlive_a_restart_while_ages_are_never_negative(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    clock = await _left_by_a_clock_ahead(path, HOUR)
+    state = await open_state(path, clock)
+    assert await state.claim(limit=10, lease=60) == []
+    (backlog,) = await state.backlog()
+    assert backlog.oldest == clock.now()
+    start = clock.now()
+    clock.advance(2 * HOUR)
+    claims = await state.claim(limit=10, lease=60)
+    assert [(c.subject.id, c.failing_since) for c in claims] == [("1", None), ("0", start), ("2", None)]
+    await state.close()
+
+
+async def test_a_command_beside_the_daemon_leaves_its_times_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    clock = await _left_by_a_clock_ahead(path, 30 * DAY)
+    beside = await open_state(path, clock, exclusive=False)
+    assert await beside.claim(limit=10, lease=60) == []
+    await beside.close()
 
 
 async def test_marks_of_another_process_end_a_wait_within_a_second(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ observations = st.builds(
     st.booleans(),
 )
 lanes = st.frozensets(st.tuples(st.sampled_from(Kind), datasets), max_size=3)
-marks = st.builds(Mark, subjects, st.none() | observations, seconds, st.booleans())
+marks = st.builds(Mark, subjects, st.none() | observations, seconds, st.booleans(), st.booleans())
 records = st.builds(
     Record,
     datasets,

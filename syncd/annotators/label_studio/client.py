@@ -26,6 +26,8 @@ from syncd.ports import Clock
 
 T = TypeVar("T")
 CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0
+"""Seconds, at most, for an answer to a request without effect: only imports and their like may take longer."""
 
 
 class Client:
@@ -38,10 +40,11 @@ class Client:
         self.url = options.url
         self.sleep = clock.sleep
         self._turns = asyncio.Semaphore(options.concurrency)
-        auth = TokenAuth(lambda: options.token.read("token"), f"{options.url}/api/token/refresh/", clock)
-        timeout = httpx.Timeout(options.timeout, connect=min(CONNECT_TIMEOUT, options.timeout), pool=None)
+        self._timeout = options.timeout
+        self._refresh_url = f"{options.url}/api/token/refresh/"
+        auth = TokenAuth(lambda: options.token.read("token"), self._refresh_url, clock)
         # Redirects are refused: the token would follow them.
-        self._http = httpx.AsyncClient(auth=auth, timeout=timeout, follow_redirects=False)
+        self._http = httpx.AsyncClient(auth=auth, follow_redirects=False, event_hooks={"request": [self._bound]})
         self.sdk = AsyncLabelStudioBase(
             base_url=options.url, api_key="set by TokenAuth", httpx_client=self._http, max_retries=0
         )
@@ -89,6 +92,13 @@ class Client:
             return parsedate_to_datetime(response.headers["date"])
         except (KeyError, ValueError):
             raise Garbled(f"Label Studio at {self.url} answered without a valid `Date`") from None
+
+    async def _bound(self, request: httpx.Request) -> None:
+        """Sets the timeouts: here, because the SDK has ones of its own, and a refreshing of the token has none."""
+        reads = request.method == "GET" or request.url == self._refresh_url
+        wait = min(self._timeout, READ_TIMEOUT) if reads else self._timeout
+        timeout = httpx.Timeout(wait, connect=min(wait, CONNECT_TIMEOUT), pool=None)
+        request.extensions["timeout"] = timeout.as_dict()
 
     async def _json(self, method: str, path: str, **arguments: Any) -> Any:
         response = await self._http.request(method, f"{self.url}/{path}", **arguments)

@@ -5,7 +5,7 @@ Made by `server`, used by the flows through the port. Ids are the server's integ
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from syncd.annotators.label_studio import retiring, webhook
 from syncd.annotators.label_studio.drafts import drafts_of
@@ -18,6 +18,7 @@ from syncd.domain.label_configs import ObjectTag
 from syncd.domain.model import DatasetStats, JsonObject, NewTask, ObjectRef, TaskContent, TaskState
 from syncd.ports import Changed, TaskHeader, WebhookStatus
 
+T = TypeVar("T")
 CHUNK = 300
 """Tasks asked for in one URL: with seven-digit ids just below the 4,094 bytes a gunicorn takes by default."""
 
@@ -72,22 +73,22 @@ class LabelStudioDataset:
         found = {key: str(task["id"]) for task in reversed(tasks) if (key := task_key(task))}
         return dict(sorted(found.items(), key=lambda item: int(item[1])))
 
-    async def retire(self, task_ids: Sequence[str], reason: str) -> dict[str, TaskState]:
-        """As the port says. The server itself checks for human work as it deletes."""
-        states: dict[str, TaskState] = {}
-        for chunk in _chunks(task_ids):
-            states |= await retiring.retire(self._client, self._listing, self.project, chunk, reason)
+    async def retire(self, tasks: Sequence[TaskHeader], reason: str) -> list[TaskState]:
+        """As the port says. The server itself checks for keys and human work as it deletes."""
+        states: list[TaskState] = []
+        for chunk in _chunks(tasks):
+            states += await retiring.retire(self._client, self._listing, chunk, reason)
         return states
 
-    async def restore(self, task_ids: Sequence[str]) -> None:
+    async def restore(self, tasks: Sequence[TaskHeader]) -> None:
         """As the port says."""
-        for chunk in _chunks(task_ids):
+        for chunk in _chunks(tasks):
             await retiring.restore(self._client, self._listing, chunk)
 
     async def contents(self, task_ids: Sequence[str]) -> list[TaskContent]:
         """One request for up to 300 tasks; more where people have unsubmitted work on them."""
         contents: list[TaskContent] = []
-        for chunk in _chunks(task_ids):
+        for chunk in _chunks([int(task_id) for task_id in dict.fromkeys(task_ids)]):
             tasks = await self._listing.all_by_id([among(chunk)], fields="all")
             drafts = await drafts_of(self._client, self.project, tasks)
             contents += [task_content(task, drafts.get(task["id"], ())) for task in tasks]
@@ -143,6 +144,5 @@ def _import_refused(error: Refused, project: int) -> SyncdError:
     return Rejected(f"{error}: {len(problems)} items named as invalid", problems=problems)
 
 
-def _chunks(task_ids: Sequence[str]) -> list[list[int]]:
-    ids = [int(task_id) for task_id in dict.fromkeys(task_ids)]
-    return [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+def _chunks(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]

@@ -1,6 +1,6 @@
 """Failures of Label Studio and of the way to it, turned into what to do next: the one place that does.
 
-Used by `client`; `Refused` and `Garbled` are caught by its siblings where a refusal has a meaning of its own.
+Used by `client`; `Refused`, `Forbidden` and `Garbled` are caught by its siblings where they have another meaning.
 No message holds the server's answer: it may carry cookies, task data and secrets.
 """
 
@@ -35,6 +35,18 @@ class Refused(Rejected):
         return [shortened(str(reason)) for reason in reasons] if isinstance(reasons, list) else []
 
 
+class Forbidden(ConfigError):
+    """A 403: the token's user may not do this, or the server's rules forbid it to all, as `detail` then says.
+
+    `detail` is the server's word: to be judged, not to be logged.
+    """
+
+    def __init__(self, what: str, detail: str) -> None:
+        allowed = "a token of a user who may; or else, a proxy in between that lets this pass"
+        super().__init__([Problem("token", f"a token that may not do this: {what}", allowed)])
+        self.detail = detail
+
+
 class Garbled(Retryable):
     """A success that holds no JSON: a truncated answer, or a page of something in between."""
 
@@ -55,21 +67,21 @@ def translated(error: Exception, what: str, url: str) -> SyncdError:
     if isinstance(error, httpx.TimeoutException):
         return Retryable(f"{where}: no answer in time")
     if isinstance(error, ApiError) and error.status_code is not None:
-        return _answered(error.status_code, error.headers or {}, error.body, where)
+        return _answered(error.status_code, error.headers or {}, error.body, what, where)
     if isinstance(error, ParsingError):
         return Garbled(f"{where}: an answer that makes no sense")
     return Retryable(f"{where}: the connection broke ({type(error).__name__})")
 
 
-def _answered(status: int, headers: Mapping[str, str], body: object, where: str) -> SyncdError:
+def _answered(status: int, headers: Mapping[str, str], body: object, what: str, where: str) -> SyncdError:
     wait = _retry_after(headers)
     detail = str(body.get("detail", "")) if isinstance(body, dict) else ""
     if status < 300:
         return Garbled(f"{where}: answered {status} without JSON")
     if status < 400:
         return _config("url", f"a redirect ({status})", "the address the server answers at itself, see `Location`")
-    if status == 401:
-        return _unauthorized(detail)
+    if status in {401, 403}:
+        return _unauthorized(detail) if status == 401 else Forbidden(what, detail)
     if status == 429:
         return Retryable(f"{where}: too many requests", retry_after=wait, effect_possible=False)
     if status in {408, 425} or status >= 500:

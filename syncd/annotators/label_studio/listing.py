@@ -4,11 +4,12 @@ Used by `dataset` and `retiring`. Pages are never asked for by number: each asks
 seen, so rows that come and go in between cannot shift others out of sight.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+import structlog
 
 from syncd.annotators.label_studio.client import Client
 from syncd.annotators.label_studio.errors import Garbled, Refused, in_project
@@ -16,8 +17,10 @@ from syncd.domain.model import JsonObject
 from syncd.ports import Changed
 
 PAGE_SIZE = 1000
-TIE_LIMIT = 100_000
-"""Tasks changed in the same microsecond that are still read as one page."""
+_RESOLUTION = timedelta(microseconds=1)
+_TIMES = {"fields": "task_only", "include": "id,updated_at"}
+
+log = structlog.get_logger()
 
 
 def where(column: str, operator: str, type_: str, value: object) -> JsonObject:
@@ -63,23 +66,46 @@ class Listing:
         What changes while this runs is left to the next time, so it ends however busy the project is. A cursor
         never passes what may still be committed late: the last seconds are listed again, until they are past.
         """
-        settled = _text(await self.client.server_time() - timedelta(seconds=self._overlap))
-        newest, _ = await self._changes([], "-tasks:updated_at", 1)
-        horizon, since, size = _text(_instant(newest[0])) if newest else "", cursor or "", PAGE_SIZE
-        while since < horizon:
-            tasks, total = await self._changes(_behind(since), "tasks:updated_at", size)
-            if not tasks:
-                return
-            last, complete = _instant(tasks[-1]), len(tasks) >= total
-            # Rows of one instant have no order among them: where some may be missing, all of them come again.
-            reached = _text(last if complete else last - timedelta(microseconds=1))
-            yield Changed(tuple(str(task["id"]) for task in tasks), max(cursor or "", min(reached, settled)))
-            if complete:
-                return
-            since, size = reached, min(size * 4, TIE_LIMIT) if reached == since else PAGE_SIZE
+        now = await self.client.server_time()
+        cursor, settled = self._credible(cursor, now), _text(now - timedelta(seconds=self._overlap))
 
-    async def _changes(self, filters: list[JsonObject], order: str, size: int) -> tuple[list[JsonObject], int]:
-        return await self._page(filters, order, size, fields="task_only", include="id,updated_at")
+        def until(instant: datetime) -> str:
+            return max(cursor or "", min(_text(instant), settled))
+
+        newest, _ = await self._page([], "-tasks:updated_at", 1, **_TIMES)
+        horizon, since = _text(_instant(newest[0])) if newest else "", cursor or ""
+        while since < horizon:
+            tasks, total = await self._page(_behind(since), "tasks:updated_at", PAGE_SIZE, **_TIMES)
+            if len(tasks) >= total:
+                if tasks:
+                    yield Changed(_ids(tasks), until(_instant(tasks[-1])))
+                return
+            # Rows of one instant have no order among them: those of the last one are listed again, as a whole.
+            last = _instant(tasks[-1])
+            if _instant(tasks[0]) < last:
+                yield Changed(_ids(tasks), until(last - _RESOLUTION))
+                since = _text(last - _RESOLUTION)
+            else:
+                async for page in self._tied(last, until):
+                    yield page
+                since = _text(last)
+
+    def _credible(self, cursor: str | None, now: datetime) -> str | None:
+        """None for a cursor out of the future, made when the server's clock ran ahead: behind it, nothing is seen."""
+        if cursor is None or cursor <= _text(now):
+            return cursor
+        log.warning("cursor.ahead", project=self.project, cursor=cursor, server_time=_text(now))
+        return None
+
+    async def _tied(self, instant: datetime, until: Callable[[datetime], str]) -> AsyncIterator[Changed]:
+        """Pages of what changed in one instant, by rising id. Only with the last one the cursor passes it."""
+        held: tuple[str, ...] = ()
+        async for tasks in self.by_id([where("updated_at", "equal", "Datetime", _text(instant))], **_TIMES):
+            if held:
+                yield Changed(held, until(instant - _RESOLUTION))
+            held = _ids(tasks)
+        if held:
+            yield Changed(held, until(instant))
 
     async def _page(
         self, filters: Sequence[JsonObject], order: str, size: int, **params: str
@@ -105,6 +131,10 @@ def _rows(answer: Any) -> tuple[list[JsonObject], int]:
     if total and not tasks:
         raise Garbled("Label Studio counted tasks but listed none")
     return tasks, total
+
+
+def _ids(tasks: Sequence[JsonObject]) -> tuple[str, ...]:
+    return tuple(str(task["id"]) for task in tasks)
 
 
 def _instant(task: JsonObject) -> datetime:

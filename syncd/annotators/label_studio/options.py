@@ -48,7 +48,12 @@ class LabelStudioOptions(BaseModel):
         le=64,
         description="Requests under way at once. Default: 1; 2 to 4 only where Label Studio runs on PostgreSQL.",
     )
-    timeout: float = Field(300.0, gt=0, description="Seconds to wait for one answer. Default: 300 s.")
+    timeout: float = Field(
+        300.0,
+        gt=0,
+        description="Seconds to wait for one answer, but never more than 60 s where nothing is changed by asking. "
+        "Default: 300 s.",
+    )
     overlap: float = Field(
         5.0,
         ge=0,

@@ -10,7 +10,7 @@ import structlog
 
 from syncd.annotators.label_studio.client import Client
 from syncd.annotators.label_studio.dataset import LabelStudioDataset
-from syncd.annotators.label_studio.errors import Garbled, Refused
+from syncd.annotators.label_studio.errors import Forbidden, Garbled, Refused
 from syncd.annotators.label_studio.listing import Listing
 from syncd.annotators.label_studio.options import LabelStudioOptions
 from syncd.annotators.label_studio.storages import Storages
@@ -39,7 +39,7 @@ class LabelStudio:
         """As the port says. The token is shown only to what answers like a Label Studio."""
         try:
             version = await self._client.get_json_openly("asking for its version", "api/version")
-        except (Refused, Garbled):
+        except (Refused, Forbidden, Garbled):
             version = None
         if not isinstance(version, dict) or "label-studio-os-package" not in version:
             raise _config("url", f"{self._client.url}, where no Label Studio answers", "the server's base URL")

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 import structlog
 
 from syncd.annotators.label_studio.client import Client
-from syncd.annotators.label_studio.errors import Refused, ServerFault
+from syncd.annotators.label_studio.errors import Forbidden, Refused, ServerFault
 from syncd.annotators.label_studio.options import LabelStudioOptions, S3Link
 from syncd.domain.errors import ConfigError, Problem, Rejected, SyncdError
 from syncd.domain.model import ObjectRef
@@ -95,7 +95,7 @@ class Storages:
                 "connecting an S3 storage",
                 lambda: api.update(ours.id, **fields) if ours else api.create(**fields),
             )
-        except (Refused, ServerFault) as error:
+        except (Refused, Forbidden, ServerFault) as error:
             raise _s3_refused(error, link) from None
         log.info("storage.connected", project=project, bucket=bucket)
 
@@ -135,7 +135,7 @@ def _local_refused(error: Refused, bucket: str) -> SyncdError:
     return error
 
 
-def _s3_refused(error: Refused | ServerFault, link: S3Link) -> SyncdError:
+def _s3_refused(error: Refused | Forbidden | ServerFault, link: S3Link) -> SyncdError:
     where = f"Label Studio cannot use {link.bucket}"
     if "reserved network address" in error.detail:
         allowed = "an endpoint at a public address, or LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false on the server"

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from syncd.annotators.label_studio.client import Client
-from syncd.annotators.label_studio.errors import Refused, ServerFault
+from syncd.annotators.label_studio.errors import Forbidden, Refused, ServerFault
 from syncd.ports import WebhookStatus
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ async def ensure(client: Client, project: int, url: str, secret: str) -> Webhook
             await client.write("repairing the webhook", lambda: api.update(mine[0].id, **wanted))
         else:
             await client.write("registering the webhook", lambda: api.create(project=project, **wanted))
-    except (Refused, ServerFault) as error:
+    except (Refused, Forbidden, ServerFault) as error:
         return _refusal(error, url)
     log.info("webhook.registered", project=project, url=url, repaired=bool(mine))
     return WebhookStatus(True)
@@ -59,7 +59,7 @@ def _is_right(hook: Any, secret: str) -> bool:
     return {**found, "actions": sorted(found["actions"] or ())} == {**wanted, "actions": sorted(ACTIONS)}
 
 
-def _refusal(error: Refused | ServerFault, url: str) -> WebhookStatus:
+def _refusal(error: Refused | Forbidden | ServerFault, url: str) -> WebhookStatus:
     """The refusals that concern the URL, in plain words; any other is raised again."""
     if "reserved network address" in error.detail:
         return WebhookStatus(

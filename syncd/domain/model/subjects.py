@@ -68,13 +68,15 @@ class Subject:
 class Mark:
     """Put a subject into the set, or refresh it there. `delay`: seconds until it is due.
 
-    A dataset subject keeps its earliest due time when marked again unless `postpone` is set.
+    A dataset subject keeps its earliest due time when marked again unless `postpone` is set. Without `revive` a
+    dead subject stays as it is when the observation says what the dead one's said: the same version, gone or not.
     """
 
     subject: Subject
     observation: Observation | None = None
     delay: float = 0.0
     postpone: bool = False
+    revive: bool = True
 
 
 @dataclass(frozen=True, slots=True)

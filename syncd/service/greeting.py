@@ -1,0 +1,39 @@
+"""The first contact with annotators when the daemon starts: what can never work ends the start with a clear error.
+
+A server that is down, slow or refuses for now does not: it may come up after us, and events are kept meanwhile.
+"""
+
+import asyncio
+
+import structlog
+
+from syncd.domain.errors import ConfigError, Rejected, Retryable
+from syncd.service.assembly import Assembly
+
+log = structlog.get_logger()
+
+PATIENCE_S = 15.0
+
+
+async def greet_annotators(parts: Assembly) -> None:
+    """Reach every annotator and open its datasets. ConfigError: a wrong token, URL or label config."""
+    greeted = await asyncio.gather(*(_greet(parts, name) for name in parts.annotators), return_exceptions=True)
+    problems = [problem for error in greeted if isinstance(error, ConfigError) for problem in error.problems]
+    if problems:
+        raise ConfigError(problems)
+    for error in greeted:
+        if error is not None:
+            raise error
+
+
+async def _greet(parts: Assembly, name: str) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            info = await parts.ping(name)
+            log.info("annotator.reached", annotator=name, url=info.url, version=info.version, user=info.user)
+            for dataset, configured in parts.config.datasets.items():
+                if configured.annotator == name:
+                    await parts.remote(dataset)
+    except (TimeoutError, Retryable, Rejected) as error:
+        reason = str(error) or f"no answer within {PATIENCE_S:g} s"
+        log.warning("annotator.unreachable", annotator=name, error=reason, then="events are kept; trying on")
