@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
+from urllib.parse import urlsplit
 
 from syncd.domain.errors import ConfigError, Problem, Rejected
 from syncd.domain.events import AnnotationEvent, parse_label_studio
@@ -186,8 +187,13 @@ class MemoryDataset:
 
     async def ensure_webhook(self, url: str, secret: str) -> WebhookStatus:
         """Remembers it in `webhooks`; nothing is ever sent."""
+        await self.remove_webhook(urlsplit(url).path)
         self.webhooks[url] = secret
         return WebhookStatus(True)
+
+    async def remove_webhook(self, path: str) -> None:
+        """As the port says."""
+        self.webhooks = {url: secret for url, secret in self.webhooks.items() if not urlsplit(url).path.endswith(path)}
 
     async def stats(self) -> DatasetStats:
         """As the port says."""

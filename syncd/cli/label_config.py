@@ -5,17 +5,20 @@ everything else to standard error. Needs no configuration file and no network.
 """
 
 import sys
+import tomllib
 from typing import Annotated, Any
 
 import typer
 
 from syncd.cli.common import JsonOption, err, out, print_json, table
+from syncd.domain.errors import ConfigError, Problem
 from syncd.domain.label_configs import parse_label_config
 from syncd.domain.labels import TASKS, LabelTask, label_config
 
 app = typer.Typer(help="Label configs for common labelling tasks.", no_args_is_help=True)
 
 TaskArgument = Annotated[str, typer.Argument(help="A task, as `list` shows it.")]
+OptionOption = Annotated[list[str] | None, typer.Option("--option", "-o", help="name=value, as in TOML; repeatable.")]
 LabelOption = Annotated[list[str] | None, typer.Option("--label", "-l", help="A label; repeatable, order is kept.")]
 
 
@@ -31,14 +34,25 @@ def list_(as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def show(task: TaskArgument, label: LabelOption = None, as_json: JsonOption = False) -> None:
+def show(
+    task: TaskArgument, label: LabelOption = None, option: OptionOption = None, as_json: JsonOption = False
+) -> None:
     """Print the label config of a task."""
-    xml = label_config(task, label or [])
+    xml = label_config(task, label or [], **_options(option or []))
     if as_json:
         print_json(_details(task, xml))
     else:
         sys.stdout.write(f"{xml}\n")
     err.print(_sdk_verdict(xml), highlight=False, soft_wrap=True)
+
+
+def _options(written: list[str]) -> dict[str, Any]:
+    """`name=value` each, the value as in TOML."""
+    try:
+        return tomllib.loads("\n".join(written))
+    except tomllib.TOMLDecodeError:
+        allowed = 'name=value, the value as in TOML: max_rating=10, channels=\'["x", "y"]\''
+        raise ConfigError([Problem("option", ", ".join(written), allowed)]) from None
 
 
 def _row(task: LabelTask) -> dict[str, Any]:

@@ -141,4 +141,4 @@ class Dataset(Section):
         if self.label_config:
             return self.label_config.xml
         assert self.task is not None  # noqa: S101 - the validators hold it
-        return label_config(self.task, self.labels)
+        return label_config(self.task, self.labels, **self.options)

@@ -148,8 +148,12 @@ class AnnotatorDataset(Protocol):
     async def ensure_webhook(self, url: str, secret: str) -> WebhookStatus:
         """Have annotation events posted to `url` with our secret in a header. Idempotent: found again, not doubled.
 
-        A refusal by the tool (its rules forbid the address) is no error: `registered` False with the reason.
+        One of ours whose URL has the same path is moved here, whatever its host and port. A refusal by the tool (its rules forbid the address) is no error: `registered` False with the reason.
         """
+        ...
+
+    async def remove_webhook(self, path: str) -> None:
+        """Have events no longer posted to us: to no URL whose path is, or ends in, `path`. Idempotent."""
         ...
 
     async def stats(self) -> DatasetStats:

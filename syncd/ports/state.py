@@ -174,7 +174,10 @@ class StateStore(Subjects, Records, Staging, Cursors, Protocol):
     """All four roles on one database, and its life."""
 
     async def forget(self, dataset: str) -> None:
-        """Forget everything about a dataset, its cursors (names ending in `:dataset`) included. Idempotent."""
+        """Forget what was done for a dataset, its cursors (names ending in `:dataset`) included. Idempotent.
+
+        The rows it had are staged as gone, so that its next version holds none of them.
+        """
         ...
 
     async def close(self) -> None:

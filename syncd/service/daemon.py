@@ -18,7 +18,7 @@ from syncd.domain.model import Kind, Mark, Subject
 from syncd.runtime.supervisor import Job, Stop, notify, supervise
 from syncd.runtime.telemetry import count_request, metrics_page
 from syncd.service.assembly import Assembly, assemble
-from syncd.service.greeting import greet_annotators
+from syncd.service.greeting import greet
 from syncd.service.upkeep import Upkeep
 from syncd.sources.receiver import Inbox, Limits, Probes, Receiver
 
@@ -39,7 +39,7 @@ async def run(config: Config) -> None:
         port = await stack.enter_async_context(_listening(parts, upkeep))
         log.info("daemon.started", host=config.receiver.host, port=port, datasets=sorted(parts.datasets))
         notify("READY=1")
-        await _unless_stopped(greet_annotators(parts), stop)
+        await _unless_stopped(greet(parts), stop)
         await supervise(_jobs(parts, upkeep, stop), stop, grace=config.shutdown.grace)
     log.info("daemon.stopped")
 

@@ -1,6 +1,7 @@
-"""The first contact with annotators when the daemon starts: what can never work ends the start with a clear error.
+"""The first contact with annotators and snapshot stores when the daemon starts.
 
-A server that is down, slow or refuses for now does not: it may come up after us, and events are kept meanwhile.
+What can never work ends the start with a clear error. A server that is down, slow or refuses for now does not: it
+may come up after us, and events are kept meanwhile.
 """
 
 import asyncio
@@ -15,9 +16,14 @@ log = structlog.get_logger()
 PATIENCE_S = 15.0
 
 
-async def greet_annotators(parts: Assembly) -> None:
-    """Reach every annotator and open its datasets. ConfigError: a wrong token, URL or label config."""
-    greeted = await asyncio.gather(*(_greet(parts, name) for name in parts.annotators), return_exceptions=True)
+async def greet(parts: Assembly) -> None:
+    """Reach every annotator, open its datasets, and prove that snapshots can be written.
+
+    ConfigError: a wrong token, URL or label config, or a place that cannot hold snapshots.
+    """
+    annotators = (_annotator(parts, name) for name in parts.annotators)
+    snapshots = (_snapshots(parts, name) for name in parts.datasets)
+    greeted = await asyncio.gather(*annotators, *snapshots, return_exceptions=True)
     problems = [problem for error in greeted if isinstance(error, ConfigError) for problem in error.problems]
     if problems:
         raise ConfigError(problems)
@@ -26,7 +32,7 @@ async def greet_annotators(parts: Assembly) -> None:
             raise error
 
 
-async def _greet(parts: Assembly, name: str) -> None:
+async def _annotator(parts: Assembly, name: str) -> None:
     try:
         async with asyncio.timeout(PATIENCE_S):
             info = await parts.ping(name)
@@ -37,3 +43,14 @@ async def _greet(parts: Assembly, name: str) -> None:
     except (TimeoutError, Retryable, Rejected) as error:
         reason = str(error) or f"no answer within {PATIENCE_S:g} s"
         log.warning("annotator.unreachable", annotator=name, error=reason, then="events are kept; trying on")
+
+
+async def _snapshots(parts: Assembly, dataset: str) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await parts.snapshots[dataset].probe()
+    except ConfigError as error:
+        raise error.below(f"datasets.{dataset}") from None
+    except (TimeoutError, Retryable) as error:
+        reason = str(error) or f"no answer within {PATIENCE_S:g} s"
+        log.warning("snapshots.unreachable", dataset=dataset, error=reason, then="rows are kept; trying on")

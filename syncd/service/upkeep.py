@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from syncd.domain.errors import SyncdError
+from syncd.flows.collect import schedule_snapshot
 from syncd.flows.context import Dataset
 from syncd.flows.reconcile import Caution, reconcile_changes, reconcile_objects, reconcile_tasks
 from syncd.ports import WebhookStatus
@@ -107,6 +108,7 @@ class Upkeep:
 
     async def _tasks(self, dataset: Dataset) -> None:
         findings = await reconcile_tasks(dataset, self._caution)
+        await schedule_snapshot(dataset)  # rows staged outside a flow, by `dataset delete`
         counts = {"gone": findings.gone, "doubled": findings.doubled, "orphaned": findings.orphaned}
         log.info("tasks.reconciled", dataset=dataset.name, seen=findings.seen, **counts)
 

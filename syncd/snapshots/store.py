@@ -14,7 +14,7 @@ from syncd.ports import Clock, Diff
 from syncd.snapshots.commit import commit
 from syncd.snapshots.location import open_root, probe_create_only
 from syncd.snapshots.names import Names, check_tag
-from syncd.snapshots.table import Change, Table, open_version
+from syncd.snapshots.table import Change, Table, library, open_version
 
 T = TypeVar("T")
 
@@ -35,8 +35,10 @@ class LanceSnapshots:
     async def probe(self) -> None:
         """Prove that the root can hold versions: it is there, may be written, and refuses a second create.
 
-        The first write does it too. Raises ConfigError when it cannot, Retryable when it did not answer.
+        The first write does it too. Raises ConfigError when it cannot, Retryable when it did not answer. Loads
+        Lance, so that a daemon that probes at its start pays for that then.
         """
+        await asyncio.to_thread(library)
         await asyncio.to_thread(probe_create_only, self._root)
         self._probed = True
 

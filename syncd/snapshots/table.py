@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-import lance
-
 from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.model import Row, StagedChange, VersionInfo
 from syncd.snapshots.location import Root, summary
@@ -45,6 +43,13 @@ class Change:
         return Change(self.deleted, self.updated, self.inserted)
 
 
+def library() -> Any:
+    """Lance, loaded on first use: it takes a second, which commands that open no table are spared."""
+    import lance  # noqa: PLC0415
+
+    return lance
+
+
 class Table:
     """One table at one version; `merge` moves it to the version it made."""
 
@@ -55,6 +60,7 @@ class Table:
     @classmethod
     def open(cls, root: Root, dataset: str, version: int | None = None) -> Self | None:
         """The table at a version (default: its newest), None where there is none."""
+        lance = library()
         with lance_errors(f"opening the snapshots of {dataset!r}"):
             try:
                 uri = root.table_uri(dataset)
@@ -72,6 +78,7 @@ class Table:
         Without retries Lance makes version 1 or nothing. `lance.write_dataset` would repeat a lost race as an
         overwrite, on top of the rows that the winner has committed since.
         """
+        lance = library()
         uri, options = root.table_uri(dataset), dict(root.options)
         empty = lance.LanceOperation.Overwrite(SCHEMA, [])
         with lance_errors(f"making the snapshots of {dataset!r}"):

@@ -248,9 +248,9 @@ class MemoryState:
         self._entries = {s: e for s, e in self._entries.items() if s.dataset != dataset}
         self._records = {n: r for n, r in self._records.items() if n[0] != dataset}
         self._intents = {m: i for m, i in self._intents.items() if i.dataset != dataset}
-        self._staged = {n: c for n, c in self._staged.items() if n[0] != dataset}
-        self._known = {n: k for n, k in self._known.items() if n[0] != dataset}
         self._cursors = {n: v for n, v in self._cursors.items() if not n.endswith(f":{dataset}")}
+        ours = [(annotation, task) for (owner, annotation), (task, _) in self._known.items() if owner == dataset]
+        await self.stage(dataset, [StagedChange(annotation, task, None) for annotation, task in ours])
 
     async def close(self) -> None:
         """Nothing to release."""

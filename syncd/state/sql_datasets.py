@@ -1,13 +1,16 @@
 """Statements about a whole dataset. Used by `sql` only; each is one step of a transaction."""
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select
 
-from syncd.state.schema import cursors, metadata
+from syncd.domain.model import StagedChange
+from syncd.state import sql_staging
+from syncd.state.schema import cursors, intents, known, records, subjects
 
 
 def forget(connection: Connection, dataset: str) -> None:
     """See `StateStore.forget`."""
-    for table in metadata.sorted_tables:
-        if "dataset" in table.c:
-            connection.execute(delete(table).where(table.c.dataset == dataset))
+    for table in (subjects, records, intents):
+        connection.execute(delete(table).where(table.c.dataset == dataset))
     connection.execute(delete(cursors).where(cursors.c.name.endswith(f":{dataset}", autoescape=True)))
+    rows = connection.execute(select(known.c.annotation_id, known.c.task_id).where(known.c.dataset == dataset))
+    sql_staging.stage(connection, dataset, [StagedChange(annotation, task, None) for annotation, task in rows])

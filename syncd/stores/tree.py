@@ -85,8 +85,12 @@ class Tree:
         return data
 
     def walk(self, after: str = "") -> Iterator[tuple[str, os.stat_result]]:
-        """The keys behind `after` in the order of their UTF-8 bytes (which is that of code points)."""
+        """The keys behind `after` in the order of their UTF-8 bytes (which is that of code points).
+
+        A folder below that cannot be read holds up none of the others: it is raised at the end.
+        """
         levels: list[_Level] = []
+        refused: Retryable | None = None
         try:
             self._enter(levels, self._open_root(), "", after)
             while levels:
@@ -94,12 +98,14 @@ class Tree:
                 if not names:
                     self._leave(levels)
                 elif (name := names.pop()).endswith("/"):
-                    self._descend(levels, name, after)
+                    refused = self._tried(levels, name, after) or refused
                 elif found := self._looked_up(fd, name, prefix + name):
                     yield prefix + name, found
         finally:
             for level in levels:
                 os.close(level.fd)
+        if refused:
+            raise refused
 
     # ------------------------------------------------------------ directories
 
@@ -127,6 +133,16 @@ class Tree:
             yield fd
         finally:
             os.close(fd)
+
+    def _tried(self, levels: list[_Level], name: str, after: str) -> Retryable | None:
+        depth = len(levels)
+        try:
+            self._descend(levels, name, after)
+        except Retryable as error:
+            while len(levels) > depth:
+                self._leave(levels)
+            return error
+        return None
 
     def _descend(self, levels: list[_Level], name: str, after: str) -> None:
         prefix = levels[-1].prefix + name

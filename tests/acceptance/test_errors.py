@@ -186,7 +186,10 @@ def test_a_dataset_that_a_person_deleted_can_be_started_anew_and_its_rows_leave_
     assert [row["labels"] for row in site.rows("v1")] == [["cat"]]
 
 
-def test_listings_for_machines_are_json_and_nothing_else(site: Site) -> None:
+def test_listings_for_machines_are_json_and_nothing_else(
+    make_site: Callable[..., Site], label_studio: LabelStudioServer
+) -> None:
+    site = make_site(label_studio, snapshots="after_quiet = 600")
     site.start()
     site.drop(["a.jpg"])
     (task,) = site.settled_tasks(1)

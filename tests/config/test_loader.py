@@ -91,7 +91,7 @@ def test_the_public_url_brackets_an_ipv6_address(load: Load) -> None:
         ("data_dir = 1", "data_dir", "path"),
         ('[log]\nlevel = "loud"', "log.level", "'debug', 'info', 'warning' or 'error' (found 'loud')"),
         ("[worker]\nlinger = inf", "worker.linger", "must be a finite number (found inf)"),
-        ("[retry]\nfirst = 400", "retry.longest", "must not be shorter than retry.first (found 300.0)"),
+        ("[retry]\nfirst = 400", "retry.longest", "must not be shorter than retry.first (found 60.0)"),
         ("[reconcile]\nretire_limit = 1.5", "reconcile.retire_limit", "less than or equal to 1 (found 1.5)"),
         ("[receiver]\npublic_url = 'ftp://x'", "receiver.public_url", "must be an http:// or https:// URL"),
         ("[state]\nurl = 'postgresql://anna:hunter2@db/x?a=hunter2'", "state.url", "(found 'postgresql://db/x')"),

@@ -600,16 +600,18 @@ async def test_a_dataset_can_be_forgotten_and_the_others_stay(state: StateStore)
         await state.mark([Mark(Subject(Kind.DATASET, dataset, dataset))])
         await state.record([record("a", "1", dataset=dataset)])
         await state.intend(intent(f"m-{dataset}", dataset=dataset))
-        await state.stage(dataset, [StagedChange("5", "1", None)])
+        await state.stage(dataset, [StagedChange("5", "1", row("5"))])
+        await state.committed(dataset, await state.staged(dataset, limit=9))
         await state.put(f"changed:{dataset}", "x")
     await state.forget("pets")
     await state.forget("pets")
     assert [b.dataset for b in await state.backlog()] == ["cars"]
+    (gone,) = await state.staged("pets", limit=9)
+    assert (gone.annotation_id, gone.row) == ("5", None)
     for dataset, left in (("pets", False), ("cars", True)):
         assert bool(await state.by_task(dataset, ["1"])) is left
         assert bool(await state.intents(dataset)) is left
-        assert bool(await state.known(dataset, ["1"])) is left
-        assert bool(await state.staged_count(dataset)) is left
+        assert await state.staged_count(dataset) == (0 if left else 1)
         assert bool(await state.get(f"changed:{dataset}")) is left
 
 

@@ -10,6 +10,7 @@ import sys
 
 from syncd.domain.model import StagedChange
 from syncd.snapshots.store import LanceSnapshots
+from syncd.snapshots.table import library
 from tests.clock import FakeClock
 from tests.snapshots.rows import gone, put
 
@@ -26,6 +27,7 @@ def batch(name: str, number: int) -> list[StagedChange]:
 async def main(url: str, options: str, name: str, *numbers: str) -> None:
     """Commit the batches."""
     store = LanceSnapshots(url, clock=FakeClock(), storage_options=json.loads(options))
+    library()  # so that the time to be killed is spent committing
     _say("ready")
     sys.stdin.readline()
     for number in range(*map(int, numbers)):

@@ -107,6 +107,10 @@ class LabelStudioDataset:
         """As the port says."""
         return await webhook.ensure(self._client, self.project, url, secret)
 
+    async def remove_webhook(self, path: str) -> None:
+        """As the port says."""
+        await webhook.remove(self._client, self.project, path)
+
     async def stats(self) -> DatasetStats:
         """As the server counts; it recounts for each call, so this is not for polling."""
         api = self._client.sdk.projects

@@ -1,10 +1,13 @@
 """The webhook of a project: found again, repaired, its doubles removed.
 
-Used by `dataset`. Label Studio does not hold webhooks unique, and calls each one: a double is a double delivery.
+Used by `dataset`. Label Studio does not hold webhooks unique, and calls each one: a double is a double delivery, and
+one left behind at a former address of ours is waited for in vain.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -19,27 +22,46 @@ ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "A
 
 
 async def ensure(client: Client, project: int, url: str, secret: str) -> WebhookStatus:
-    """Have exactly one webhook of this URL, with our actions and secret. Idempotent.
+    """Have exactly one webhook of ours, at this URL, with our actions and secret. Idempotent.
 
     `registered` is False, with a reason for a person, where the server's rules forbid the URL.
     """
     api = client.sdk.webhooks
-    hooks = await client.read("listing webhooks", lambda: api.list(project=str(project)))
-    mine = sorted((hook for hook in hooks if hook.url == url), key=lambda hook: hook.id)
-    for double in mine[1:]:
-        await client.write("removing a double webhook", partial(api.delete, double.id))
-    if mine and _is_right(mine[0], secret):
+    ours = sorted(await _ours(client, project, urlsplit(url).path), key=lambda hook: (hook.url != url, hook.id))
+    await _remove(client, project, ours[1:])
+    if ours and _is_right(ours[0], url, secret):
         return WebhookStatus(True)
     wanted = _wanted(url, secret)
     try:
-        if mine:
-            await client.write("repairing the webhook", lambda: api.update(mine[0].id, **wanted))
+        if ours:
+            await client.write("repairing the webhook", lambda: api.update(ours[0].id, **wanted))
+            log.info("webhook.repaired", project=project, url=url, url_before=ours[0].url)
         else:
             await client.write("registering the webhook", lambda: api.create(project=project, **wanted))
     except (Refused, Forbidden, ServerFault) as error:
         return _refusal(error, url)
-    log.info("webhook.registered", project=project, url=url, repaired=bool(mine))
     return WebhookStatus(True)
+
+
+async def remove(client: Client, project: int, path: str) -> None:
+    """Remove every webhook of ours. Idempotent."""
+    await _remove(client, project, await _ours(client, project, path))
+
+
+async def _ours(client: Client, project: int, path: str) -> list[Any]:
+    """The hooks that carry our header and end in our path: whatever host, port or prefix we had when we made them."""
+    hooks = await client.read("listing webhooks", lambda: client.sdk.webhooks.list(project=str(project)))
+    return [hook for hook in hooks if SECRET_HEADER in (hook.headers or {}) and urlsplit(hook.url).path.endswith(path)]
+
+
+async def _remove(client: Client, project: int, hooks: Sequence[Any]) -> None:
+    for hook in hooks:
+        try:
+            await client.write("removing a webhook", partial(client.sdk.webhooks.delete, hook.id))
+        except Refused as error:
+            if error.status != 404:  # somebody was faster
+                raise
+        log.info("webhook.removed", project=project, url=hook.url)
 
 
 def _wanted(url: str, secret: str) -> dict[str, Any]:
@@ -53,8 +75,8 @@ def _wanted(url: str, secret: str) -> dict[str, Any]:
     }
 
 
-def _is_right(hook: Any, secret: str) -> bool:
-    wanted = _wanted(hook.url, secret)
+def _is_right(hook: Any, url: str, secret: str) -> bool:
+    wanted = _wanted(url, secret)
     found = {name: getattr(hook, name) for name in wanted}
     return {**found, "actions": sorted(found["actions"] or ())} == {**wanted, "actions": sorted(ACTIONS)}
 
