@@ -25,6 +25,7 @@ from syncd.domain.model import (
     TaskContent,
     TaskState,
 )
+from syncd.domain.task_data import json_task_data
 from syncd.ports import AnnotatorInfo, Changed, Clock, DatasetSpec, TaskHeader, WebhookStatus
 
 URL = "memory:"
@@ -63,9 +64,8 @@ class MemoryAnnotator:
 
     async def ensure_dataset(self, spec: DatasetSpec) -> "MemoryDataset":
         """As the port says."""
-        variables = parse_label_config(spec.label_config).variables
-        if len(variables) != 1:
-            raise _config("label_config", f"the variables {', '.join(variables)}", "exactly one variable")
+        if parse_label_config(spec.label_config).primary is None:
+            raise _config("label_config", "no tag that shows task data", "an object tag with a variable")
         dataset = self._datasets.get(spec.title) or MemoryDataset(self, spec, next(self._made))
         dataset.compare(spec)
         self._datasets[spec.title] = dataset
@@ -126,9 +126,11 @@ class MemoryDataset:
         return parse_label_config(self._xml).inline_text
 
     def task_data(self, ref: ObjectRef, text: str | None) -> JsonObject:
-        """As the port says: the text, or bucket URL and key."""
-        (variable,) = parse_label_config(self._xml).variables
-        return {variable: text if self.inline_text else f"{ref.bucket}/{ref.key}"}
+        """As the port says: the text, what its JSON holds, or bucket URL and key."""
+        config = parse_label_config(self._xml)
+        if config.structured:
+            return json_task_data(config, text or "")
+        return {config.variables[0]: text if config.inline_text else f"{ref.bucket}/{ref.key}"}
 
     async def import_tasks(self, marker: str, tasks: Sequence[NewTask]) -> list[str]:
         """As the port says. Rejected names the tasks that lack the label config's variable."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -72,22 +73,44 @@ def the_dataset(config: Config, name: str) -> str:
     return name
 
 
-def show(rows: Sequence[dict[str, Any]], *, as_json: bool, title: str = "", empty: str = "nothing") -> None:
-    """A listing: one dict a row; a table for people, a JSON list for machines."""
+def show(
+    rows: Sequence[dict[str, Any]], *, as_json: bool, title: str = "", empty: str = "nothing", brief: bool = False
+) -> None:
+    """A listing: one dict a row; a table for people, a JSON list for machines.
+
+    `brief`: the table leaves out columns that are empty or 0 in every row.
+    """
     if as_json:
         print_json(rows)
     elif not rows:
         out.print(empty)
     else:
-        out.print(table(rows, title))
+        out.print(table(_brief(rows) if brief else rows, title))
+
+
+def _brief(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    kept = [column for column in rows[0] if any(row[column] for row in rows)]
+    return [{column: row[column] for column in kept} for row in rows]
 
 
 def table(rows: Sequence[dict[str, Any]], title: str = "") -> Table:
     """The rows under headings taken from their keys."""
-    made = Table(title=title or None, title_justify="left", header_style="bold")
+    made = Table(
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for column, value in rows[0].items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        made.add_column(column.replace("_", " "), justify="right" if number else "left", overflow="fold")
+        # names and dates are there to be copied; what may be long folds
+        copied = column in {"dataset", "version", "made", "waiting_since", "since", "status"}
+        heading = column.replace("_", " ")
+        widest_word = max(map(len, heading.split()))
+        justify: Any = "right" if number else "left"
+        made.add_column(heading, justify=justify, overflow="fold", no_wrap=copied, min_width=widest_word)
     for row in rows:
         made.add_row(*(_cell(value) for value in row.values()))
     return made

@@ -83,7 +83,7 @@ def diff(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = 
     caution = Caution(loaded.reconcile.retire_limit, dry_run=True)
     with progress("compare"):
         rows = with_parts(loaded, lambda parts: findings_of(parts, name, caution))
-    show(rows, as_json=as_json)
+    show(rows, as_json=as_json, brief=True)
 
 
 @app.command()

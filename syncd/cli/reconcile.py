@@ -38,7 +38,7 @@ def reconcile(
             return rows
 
         rows = with_parts(loaded, look)
-    show(rows, as_json=as_json, empty="No dataset is configured.")
+    show(rows, as_json=as_json, empty="No dataset is configured.", brief=True)
 
 
 async def findings_of(parts: "Assembly", name: str, caution: Caution) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ async def findings_of(parts: "Assembly", name: str, caution: Caution) -> list[di
     rows = [
         _row(name, store.bucket, await reconcile_objects(dataset, store, caution)) for store in dataset.stores.values()
     ]
-    rows.append(_row(name, "tasks in the annotator", await reconcile_tasks(dataset, caution)))
+    rows.append(_row(name, "all tasks", await reconcile_tasks(dataset, caution)))
     changed = Findings(seen=await reconcile_changes(dataset, caution))
     return [*rows, _row(name, "changed tasks", changed)]
 

@@ -23,7 +23,10 @@ def run(
         LogFormat | None, typer.Option(help="How logs look; else what the configuration says.")
     ] = None,
 ) -> None:
-    """Run the daemon until it is told to stop (SIGTERM or Ctrl-C; twice to cut it short)."""
+    """Run the daemon until it is told to stop (SIGTERM or Ctrl-C; twice to cut it short).
+
+    Exit codes: 0 stopped, 78 the configuration cannot work, 1 a bug (a supervisor starts it again, and that is safe).
+    """
     from syncd.runtime.telemetry import configure_logging
     from syncd.service import daemon
 

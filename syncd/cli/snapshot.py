@@ -77,7 +77,7 @@ def show_(
     if as_json:
         print_json(found)
     else:
-        show([{"what": what.replace("_", " "), "value": str(value)} for what, value in found.items()], as_json=False)
+        show([{"what": what.replace("_", " "), "value": _text(value)} for what, value in found.items()], as_json=False)
 
 
 @app.command()
@@ -147,6 +147,10 @@ async def _find(parts: "Assembly", name: str, version: str) -> VersionInfo:
 def _row(v: VersionInfo) -> dict[str, Any]:
     counts = {"rows": v.rows, "inserted": v.inserted, "updated": v.updated, "deleted": v.deleted}
     return {"version": v.name, "made": when(v.created_at), **counts}
+
+
+def _text(value: object) -> str:
+    return ", ".join(f"{count} {name}" for name, count in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _some(ids: tuple[str, ...]) -> str:

@@ -20,7 +20,8 @@ MAX_DEPTH = 64
 _VARIABLE = re.compile(r"\$([\w[\].{}]+)")
 _LABEL_TAGS = {"Label", "Choice"}
 _SELF_REFERRING = {"chat": "chatmessage", "reactcode": "reactcode"}
-_INLINE_KINDS = {"text", "hypertext", "paragraphs", "table", "list", "chat"}
+_LIST_KINDS = {"list", "paragraphs", "chat"}
+_INLINE_KINDS = {"text", "hypertext", "table", *_LIST_KINDS}
 _MEDIA = {"hypertext": "text", "paragraphs": "text", "audioplus": "audio", "timeseries": "time-series"}
 
 
@@ -73,6 +74,11 @@ class ObjectTag:
             return not self.value_type.lower().startswith("url")
         return self.value_type.lower().startswith("json")
 
+    @property
+    def takes_list(self) -> bool:
+        """Whether what it shows is a list, which no text and no link can be."""
+        return self.kind in _LIST_KINDS and self.inline
+
 
 @dataclass(frozen=True, slots=True)
 class LabelConfig:
@@ -106,10 +112,15 @@ class LabelConfig:
         return _MEDIA.get(primary.kind, primary.kind) if primary else "none"
 
     @property
+    def structured(self) -> bool:
+        """Whether a task needs more than one text or link, so that its object has to be JSON."""
+        nested = any(set(name) & set(".[") for name in self.variables)
+        return len(self.variables) > 1 or nested or (self.primary is not None and self.primary.takes_list)
+
+    @property
     def inline_text(self) -> bool:
-        """Whether tasks carry the object's text itself instead of a link to it."""
-        primary = self.primary
-        return primary is not None and primary.inline
+        """Whether tasks are made of the object's text instead of a link to it."""
+        return self.primary is not None and (self.structured or self.primary.inline)
 
 
 def parse_label_config(xml: str) -> LabelConfig:

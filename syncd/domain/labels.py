@@ -269,7 +269,8 @@ _ALL = (
         "The better one of two texts",
         ("text",),
         (),
-        "People click the better text. Task data holds two variables: `variable` followed by 1 and 2. No labels.",
+        "People click the better text. Objects are JSON files with two members: `variable` followed by 1 and 2. "
+        "Takes no labels.",
         label_templates.pairwise,
         labels="none",
     ),
@@ -279,7 +280,7 @@ _ALL = (
         ("list",),
         ("relevant", "biased"),
         "People sort a list of items (objects with id, title, body). With labels they drag items into one bucket "
-        "per label instead.",
+        "per label instead. Objects are JSON files: the list, or an object that has it as the member `variable`.",
         label_templates.ranking,
         labels="optional",
     ),

@@ -95,12 +95,16 @@ class AnnotatorDataset(Protocol):
     """What differs between the label config there and ours, one line; empty where nothing does."""
 
     def task_data(self, ref: ObjectRef, text: str | None) -> JsonObject:
-        """The label config's variables for one object; `text` is its content where `inline_text` says so."""
+        """The label config's variables for one object; `text` is its content where `inline_text` says so.
+
+        A label config that needs more than one text or link takes them from a JSON object: Rejected says what is
+        wrong with it.
+        """
         ...
 
     @property
     def inline_text(self) -> bool:
-        """Whether tasks carry the object's text itself instead of a link to it."""
+        """Whether tasks are made of the object's text instead of a link to it."""
         ...
 
     async def import_tasks(self, marker: str, tasks: Sequence[NewTask]) -> list[str]:
@@ -148,7 +152,8 @@ class AnnotatorDataset(Protocol):
     async def ensure_webhook(self, url: str, secret: str) -> WebhookStatus:
         """Have annotation events posted to `url` with our secret in a header. Idempotent: found again, not doubled.
 
-        One of ours whose URL has the same path is moved here, whatever its host and port. A refusal by the tool (its rules forbid the address) is no error: `registered` False with the reason.
+        One of ours whose URL has the same path is moved here, whatever its host and port. A refusal by the tool (its
+        rules forbid the address) is no error: `registered` False with the reason.
         """
         ...
 

@@ -80,4 +80,4 @@ def _submit(site: Site, tasks: list[int]) -> None:
 
 
 def _idle(site: Site) -> bool:
-    return all(row["waiting"] == 0 and row["staged_changes"] == 0 for row in site.json("status"))
+    return all(row["waiting"] == 0 and row["staged"] == 0 for row in site.json("status"))

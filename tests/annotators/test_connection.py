@@ -131,6 +131,16 @@ async def test_a_url_where_no_label_studio_answers_sees_no_token(
     assert set(proxy.tokens) == {""}
 
 
+@pytest.mark.parametrize("kind", ["token", "pat"])
+@pytest.mark.parametrize("path", ["/api", "/projects"])
+async def test_a_url_with_a_wrong_path_is_told_from_a_wrong_token(
+    connect: Connections, label_studio: LabelStudioServer, path: str, kind: str
+) -> None:
+    with pytest.raises(ConfigError, match=path) as caught:
+        await connect(label_studio.url + path, getattr(label_studio, kind)).ping()
+    assert [problem.field for problem in caught.value.problems] == ["url"]
+
+
 async def test_a_redirect_is_not_followed(connect: Connections, proxy: Proxy, label_studio: LabelStudioServer) -> None:
     proxy.faults.append(("", answering(302, Location=label_studio.url)))
     with pytest.raises(ConfigError, match="redirect"):

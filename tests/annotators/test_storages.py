@@ -88,16 +88,21 @@ async def test_a_bucket_outside_the_root_is_a_config_error(
 ) -> None:
     root = label_studio.files_root
     for outside in (root, root.parent, root / ".." / "elsewhere", f"{root}-not"):
-        with pytest.raises(ConfigError, match="local_files_root"):
-            await annotator.ensure_dataset(new_spec(buckets=(f"file://{outside}",)))
+        await refused(annotator, new_spec(buckets=(f"file://{outside}",)), "local_files_root")
+
+
+async def refused(annotator: LabelStudio, spec: DatasetSpec, match: str) -> None:
+    """It is a ConfigError, and leaves no empty project behind."""
+    with pytest.raises(ConfigError, match=match):
+        await annotator.ensure_dataset(spec)
+    assert await annotator.find_dataset(spec.title) is None
 
 
 async def test_a_file_bucket_needs_the_root_to_be_named(
     connect: Connections, label_studio: LabelStudioServer, new_spec: Spec
 ) -> None:
     annotator = connect(label_studio.url, label_studio.pat)
-    with pytest.raises(ConfigError, match="local_files_root"):
-        await annotator.ensure_dataset(new_spec(buckets=(bucket(label_studio, "unnamed"),)))
+    await refused(annotator, new_spec(buckets=(bucket(label_studio, "unnamed"),)), "local_files_root")
 
 
 async def test_a_folder_the_server_does_not_see_is_a_config_error(
@@ -129,13 +134,23 @@ async def test_text_datasets_need_no_storage(
 
 
 async def test_an_s3_bucket_nobody_connected_is_a_config_error(annotator: LabelStudio, new_spec: Spec) -> None:
+    spec = new_spec(buckets=("s3://pets",))
+    await refused(annotator, spec, "s3://pets")
+    await annotator.ensure_dataset(replace(spec, buckets=()))
     with pytest.raises(ConfigError, match="s3://pets"):
-        await annotator.ensure_dataset(new_spec(buckets=("s3://pets",)))
+        await annotator.ensure_dataset(spec)
+
+
+async def test_an_s3_bucket_whose_secret_is_missing_is_a_config_error(
+    connect: Connections, label_studio: LabelStudioServer, new_spec: Spec
+) -> None:
+    link = {"bucket": "s3://pets", "access_key_id": {"file": connect.folder / "no-such-secret"}}
+    annotator = connect(label_studio.url, label_studio.pat, storages=[link])
+    await refused(annotator, new_spec(buckets=("s3://pets",)), "access_key_id")
 
 
 async def test_a_bucket_of_another_kind_is_a_config_error(annotator: LabelStudio, new_spec: Spec) -> None:
-    with pytest.raises(ConfigError, match="gs://pets"):
-        await annotator.ensure_dataset(new_spec(buckets=("gs://pets",)))
+    await refused(annotator, new_spec(buckets=("gs://pets",)), "gs://pets")
 
 
 async def test_an_s3_endpoint_the_server_cannot_use_is_a_config_error_without_the_secret(

@@ -125,15 +125,44 @@ async def test_a_damaged_webhook_is_repaired(
     }
 
 
-async def test_doubles_of_ours_are_removed_and_others_left_alone(dataset: LabelStudioDataset, person: Person) -> None:
-    url, others = "http://127.0.0.1:9/x", "http://127.0.0.1:9/others"
-    for address in (url, url, url, others):
-        body = {"project": dataset.project, "url": address, "actions": ["TASKS_CREATED"], "send_for_all_actions": False}
-        person.post("/api/webhooks/", body)
-    assert (await dataset.ensure_webhook(url, "hush")).registered
-    hooks = person.get("/api/webhooks/", project=dataset.project)
-    assert [hook["url"] for hook in hooks] == [url, others]
-    assert hooks[1]["actions"] == ["TASKS_CREATED"]
+PATH = "/webhooks/label-studio/pets"
+
+
+def add_hook(person: Person, dataset: LabelStudioDataset, url: str, **headers: str) -> None:
+    body = {"project": dataset.project, "url": url, "actions": ["TASKS_CREATED"], "send_for_all_actions": False}
+    person.post("/api/webhooks/", {**body, "headers": headers})
+
+
+def others(person: Person, dataset: LabelStudioDataset) -> list[str]:
+    """Webhooks that are not ours: another path, or another program's at the same path."""
+    add_hook(person, dataset, f"http://127.0.0.1:9{PATH}-2", **{"X-Syncd-Secret": "theirs"})
+    add_hook(person, dataset, f"http://127.0.0.2:9{PATH}", Authorization="theirs")
+    return [f"http://127.0.0.1:9{PATH}-2", f"http://127.0.0.2:9{PATH}"]
+
+
+async def test_one_of_ours_stays_when_host_and_port_change_and_others_are_left_alone(
+    dataset: LabelStudioDataset, person: Person
+) -> None:
+    for address in ("http://127.0.0.1:9", "http://127.0.0.1:8", "https://syncd.example.com/prefix"):
+        add_hook(person, dataset, address + PATH, **{"X-Syncd-Secret": "old"})
+    kept = others(person, dataset)
+    for address in ("http://127.0.0.1:7", "http://127.0.0.1:6"):
+        assert (await dataset.ensure_webhook(address + PATH, "hush")).registered
+        hooks = person.get("/api/webhooks/", project=dataset.project)
+        assert [hook["url"] for hook in hooks] == [address + PATH, *kept]
+        assert (hooks[0]["headers"], set(hooks[0]["actions"])) == ({"X-Syncd-Secret": "hush"}, ACTIONS)
+        assert [hook["actions"] for hook in hooks[1:]] == [["TASKS_CREATED"]] * 2
+
+
+async def test_every_one_of_ours_is_removed_and_others_are_left_alone(
+    dataset: LabelStudioDataset, person: Person
+) -> None:
+    for port in (8, 9):
+        add_hook(person, dataset, f"http://127.0.0.1:{port}{PATH}", **{"X-Syncd-Secret": "hush"})
+    kept = others(person, dataset)
+    for _ in range(2):
+        await dataset.remove_webhook(PATH)
+        assert [hook["url"] for hook in person.get("/api/webhooks/", project=dataset.project)] == kept
 
 
 async def test_a_bare_host_name_is_refused_with_the_reason(dataset: LabelStudioDataset) -> None:

@@ -149,12 +149,6 @@ async def test_a_label_config_that_cannot_work_is_an_error_and_makes_nothing(ben
     assert await bench.annotator.find_dataset(spec.title) is None
 
 
-async def test_a_label_config_that_needs_more_than_one_variable_is_an_error_that_names_them(bench: Bench) -> None:
-    pair = CONFIG.replace("<Choices", '<Image name="second" value="$other"/><Choices')
-    with pytest.raises(ConfigError, match="image, other"):
-        await bench.annotator.ensure_dataset(bench.spec(pair))
-
-
 async def test_task_data_links_to_the_object(bench: Bench) -> None:
     dataset = await bench.dataset()
     assert not dataset.inline_text
@@ -166,6 +160,46 @@ async def test_task_data_carries_text_where_the_label_config_shows_text(bench: B
     dataset = await bench.annotator.ensure_dataset(bench.spec(config))
     assert dataset.inline_text
     assert dataset.task_data(ObjectRef("s3://pets", "a.txt"), "Grüße\n") == {"body": "Grüße\n"}
+
+
+PAIR = CONFIG.replace("<Choices", '<Text name="second" value="$caption"/><Choices')
+RANKING = '<View><List name="list" value="$items"/><Ranker name="rank" toName="list"/></View>'
+ITEMS = [{"id": "a", "title": "one"}, {"id": "b", "title": "two"}]
+
+
+@pytest.mark.parametrize(
+    ("config", "text", "data"),
+    [
+        (
+            PAIR,
+            '{"caption": "a cät", "image": "s3://pets/a.jpg", "more": {"pages": 2}}',
+            {"caption": "a cät", "image": "s3://pets/a.jpg", "more": {"pages": 2}},
+        ),
+        (RANKING, '[{"id": "a", "title": "one"}, {"id": "b", "title": "two"}]', {"items": ITEMS}),
+        (RANKING, '{"items": [], "prompt": "which?"}', {"items": [], "prompt": "which?"}),
+        (
+            CONFIG.replace("$image", "$pages[0]"),
+            '{"pages": ["s3://pets/a.jpg", "s3://pets/b.jpg"]}',
+            {"pages": ["s3://pets/a.jpg", "s3://pets/b.jpg"]},
+        ),
+    ],
+    ids=["several variables", "a list", "a list inside", "an item of a list"],
+)
+async def test_task_data_of_several_variables_or_lists_come_from_json(
+    bench: Bench, config: str, text: str, data: dict[str, Any]
+) -> None:
+    dataset = await bench.annotator.ensure_dataset(bench.spec(config))
+    assert dataset.inline_text
+    assert dataset.task_data(ObjectRef("s3://pets", "a.json"), text) == data
+    (task_id,) = await dataset.import_tasks("m1", [NewTask("a", data, {})])
+    (content,) = await dataset.contents([task_id])
+    assert content.data == data
+
+
+async def test_json_that_lacks_a_variable_is_rejected_by_its_name(bench: Bench) -> None:
+    dataset = await bench.annotator.ensure_dataset(bench.spec(PAIR))
+    with pytest.raises(Rejected, match="lacks 'caption'"):
+        dataset.task_data(ObjectRef("s3://pets", "a.json"), '{"image": "s3://pets/a.jpg"}')
 
 
 async def test_deleting_a_dataset_is_idempotent(bench: Bench) -> None:
@@ -454,6 +488,13 @@ async def test_ensure_webhook_is_idempotent(bench: Bench) -> None:
     dataset = await bench.dataset()
     for _ in range(2):
         assert (await dataset.ensure_webhook(WEBHOOK, "hush")).registered
+
+
+async def test_remove_webhook_is_idempotent(bench: Bench) -> None:
+    dataset = await bench.dataset()
+    await dataset.ensure_webhook(WEBHOOK, "hush")
+    for _ in range(2):
+        await dataset.remove_webhook("/webhook")
 
 
 async def test_stats_count_tasks_and_answers(bench: Bench) -> None:

@@ -14,8 +14,9 @@ from syncd.annotators.label_studio.listing import Listing, among, where
 from syncd.annotators.label_studio.reading import BATCH, KEY, task_content, task_key
 from syncd.annotators.label_studio.storages import Storages
 from syncd.domain.errors import Rejected, Retryable, SyncdError
-from syncd.domain.label_configs import ObjectTag
+from syncd.domain.label_configs import LabelConfig
 from syncd.domain.model import DatasetStats, JsonObject, NewTask, ObjectRef, TaskContent, TaskState
+from syncd.domain.task_data import json_task_data
 from syncd.ports import Changed, TaskHeader, WebhookStatus
 
 T = TypeVar("T")
@@ -26,9 +27,11 @@ _ITEM = re.compile(r"Errors? .*?at item (\d+): (.*?)(?: ::| \[assume|$)", re.DOT
 
 
 class LabelStudioDataset:
-    """One project. `shown` is the object tag that shows what lies in the bucket; `created_at` as the server says."""
+    """One project. `config` is its label config, with a primary object tag; `created_at` as the server says."""
 
-    def __init__(self, listing: Listing, storages: Storages, shown: ObjectTag, *, drift: str, created_at: str) -> None:
+    def __init__(
+        self, listing: Listing, storages: Storages, config: LabelConfig, *, drift: str, created_at: str
+    ) -> None:
         self.url = f"{listing.client.url}/projects/{listing.project}"
         self.identity = f"project {listing.project} of {created_at}"
         self.drift = drift
@@ -36,21 +39,20 @@ class LabelStudioDataset:
         self._client = listing.client
         self._storages = storages
         self._listing = listing
-        self._shown = shown
+        self._config = config
 
     @property
     def inline_text(self) -> bool:
-        """Whether tasks carry the object's text itself instead of a link to it."""
-        return self._shown.inline
+        """As the port says."""
+        return self._config.inline_text
 
     def task_data(self, ref: ObjectRef, text: str | None) -> JsonObject:
-        """The one variable of the label config. Rejected for what the server can neither show nor store."""
-        assert self._shown.variable  # noqa: S101 - `server` makes no dataset without
+        """As the port says. Rejected for what the server can neither show nor store."""
         if not self.inline_text:
-            return {self._shown.variable: self._storages.uri(ref)}
+            return {self._config.variables[0]: self._storages.uri(ref)}
         if text is None or "\0" in text:
             raise Rejected(f"{ref.id}: Label Studio stores no text with NUL characters; is this a text object?")
-        return {self._shown.variable: text}
+        return json_task_data(self._config, text) if self._config.structured else {self._config.variables[0]: text}
 
     async def import_tasks(self, marker: str, tasks: Sequence[NewTask]) -> list[str]:
         """As the port says: one request, never repeated here."""

@@ -5,6 +5,7 @@ unique there, so a title that two projects carry is an error a person has to res
 """
 
 from collections import Counter
+from typing import Any
 
 import structlog
 
@@ -16,7 +17,7 @@ from syncd.annotators.label_studio.options import LabelStudioOptions
 from syncd.annotators.label_studio.storages import Storages
 from syncd.domain.errors import ConfigError, Problem
 from syncd.domain.events import AnnotationEvent, parse_label_studio
-from syncd.domain.label_configs import LabelConfig, ObjectTag, parse_label_config
+from syncd.domain.label_configs import LabelConfig, parse_label_config
 from syncd.domain.model import JsonObject
 from syncd.ports import AnnotatorInfo, Clock, DatasetSpec
 
@@ -42,10 +43,21 @@ class LabelStudio:
         except (Refused, Forbidden, Garbled):
             version = None
         if not isinstance(version, dict) or "label-studio-os-package" not in version:
-            raise _config("url", f"{self._client.url}, where no Label Studio answers", "the server's base URL")
-        user = await self._client.read("asking who we are", self._client.sdk.users.whoami)
+            raise self._wrong_url()
+        user = await self._who_we_are()
         time = await self._client.server_time()
         return AnnotatorInfo(self._client.url, str(version.get("release", "")), str(user.email), time.timestamp())
+
+    async def _who_we_are(self) -> Any:
+        """The token's user. The server tells its version under any path, but answers this under its own only."""
+        try:
+            return await self._client.read("asking who we are", self._client.sdk.users.whoami)
+        except Refused as error:
+            raise (self._wrong_url() if error.status == 404 else error) from None
+
+    def _wrong_url(self) -> ConfigError:
+        found = f"{self._client.url}, where no Label Studio answers"
+        return _config("url", found, "the server's base URL; mind the path at its end")
 
     def parse_webhook(self, body: bytes) -> AnnotationEvent:
         """As the port says."""
@@ -57,10 +69,13 @@ class LabelStudio:
         return self._dataset(project, "") if project else None
 
     async def ensure_dataset(self, spec: DatasetSpec) -> LabelStudioDataset:
-        """As the port says. The buckets' storages are ensured too, unless tasks carry the text itself."""
-        ours = parse_label_config(spec.label_config)
-        _shown(ours)
-        project = await self._find(spec.title) or await self._create(spec)
+        """As the port says. The buckets' storages are ensured too, unless tasks are made of the objects' text."""
+        ours = _showing(spec.label_config)
+        project = await self._find(spec.title)
+        if project is None:
+            if not ours.inline_text:
+                self._storages.check(spec.buckets)
+            project = await self._create(spec)
         drift = await self._settle_drift(project, spec, ours)
         dataset = self._dataset(project, drift)
         if not dataset.inline_text:
@@ -72,9 +87,9 @@ class LabelStudio:
         await self._client.close()
 
     def _dataset(self, project: JsonObject, drift: str) -> LabelStudioDataset:
-        shown = _shown(parse_label_config(project["label_config"]))
+        config = _showing(project["label_config"])
         listing = Listing(self._client, project["id"], overlap=self._overlap)
-        return LabelStudioDataset(listing, self._storages, shown, drift=drift, created_at=project["created_at"])
+        return LabelStudioDataset(listing, self._storages, config, drift=drift, created_at=project["created_at"])
 
     async def _find(self, title: str) -> JsonObject | None:
         """The server's title filter finds parts of titles, whatever their case: the exact one is picked here."""
@@ -125,14 +140,12 @@ class LabelStudio:
         return ""
 
 
-def _shown(config: LabelConfig) -> ObjectTag:
-    """The object tag that shows the object; the label config may need nothing else of a task."""
+def _showing(xml: str) -> LabelConfig:
+    """The label config, which has to show something of a task."""
+    config = parse_label_config(xml)
     if config.primary is None:
         raise _config("label_config", "no tag that shows task data", 'an object tag with a variable, as value="$image"')
-    if len(config.variables) > 1:
-        names = ", ".join(config.variables)
-        raise _config("label_config", f"the variables {names}", "one variable: a task is made of one object")
-    return config.primary
+    return config
 
 
 def _difference(ours: LabelConfig, theirs: LabelConfig) -> str:

@@ -42,6 +42,16 @@ class Storages:
             raise Rejected(f"{ref.id}: Label Studio cannot show an object with `?` in its key; rename the object")
         return f"{ref.bucket}/{ref.key}"
 
+    def check(self, buckets: tuple[str, ...]) -> None:
+        """ConfigError for what could not be shown in a project yet to be made, as far as that shows without it."""
+        for bucket in buckets:
+            if bucket.startswith("file://"):
+                self._inside_root(bucket)
+            elif bucket not in self._links:
+                raise _unreachable(bucket)
+            else:
+                _s3_fields(self._links[bucket])  # reads the secrets
+
     async def ensure(self, project: int, buckets: tuple[str, ...]) -> None:
         """Have one storage for each bucket. Idempotent. ConfigError says what keeps the server from showing it."""
         for bucket in buckets:
@@ -50,7 +60,7 @@ class Storages:
             elif bucket.startswith("s3://"):
                 await self._ensure_s3(project, bucket)
             else:
-                raise _config("buckets", bucket, "Label Studio shows objects of `file://` and `s3://` buckets here")
+                raise _unreachable(bucket)
 
     def _inside_root(self, bucket: str) -> str:
         """The bucket's path relative to the document root."""
@@ -85,8 +95,7 @@ class Storages:
         if link is None:
             if of_bucket:
                 return
-            allowed = f"an entry that says how Label Studio reaches {bucket}; without it people cannot see its objects"
-            raise _config("storages", "", allowed)
+            raise _unreachable(bucket)
         if of_bucket and ours is None:
             return
         fields = {"project": project, "bucket": name, **_CONNECT_ONLY, **_s3_fields(link)}
@@ -98,6 +107,13 @@ class Storages:
         except (Refused, Forbidden, ServerFault) as error:
             raise _s3_refused(error, link) from None
         log.info("storage.connected", project=project, bucket=bucket)
+
+
+def _unreachable(bucket: str) -> ConfigError:
+    if not bucket.startswith("s3://"):
+        return _config("buckets", bucket, "Label Studio shows objects of `file://` and `s3://` buckets here")
+    allowed = f"an entry that says how Label Studio reaches {bucket}; without it people cannot see its objects"
+    return _config("storages", "", allowed)
 
 
 def _path(bucket: str) -> PurePosixPath:
