@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from syncd.annotators.label_studio.local import LocalLabelStudio, Running
-from syncd.annotators.label_studio.local_process import exclusive, wait_until
+from syncd.annotators.label_studio.local.process import exclusive, wait_until
 
 
 class LabelStudioServer:
@@ -125,4 +125,5 @@ def _make_template(template: Path, environment: Path) -> None:
         local.up(free_port())
     finally:
         local.down()
+    local.choices_file.unlink()  # a copy has no past
     making.rename(template)

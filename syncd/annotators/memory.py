@@ -25,7 +25,7 @@ from syncd.domain.model import (
     TaskContent,
     TaskState,
 )
-from syncd.domain.task_data import json_task_data
+from syncd.domain.task_data import json_task_data, missing_variables
 from syncd.ports import AnnotatorInfo, Changed, Clock, DatasetSpec, TaskHeader, WebhookStatus
 
 URL = "memory:"
@@ -133,12 +133,12 @@ class MemoryDataset:
         return {config.variables[0]: text if config.inline_text else f"{ref.bucket}/{ref.key}"}
 
     async def import_tasks(self, marker: str, tasks: Sequence[NewTask]) -> list[str]:
-        """As the port says. Rejected names the tasks that lack the label config's variable."""
-        wanted = parse_label_config(self._xml).variables
+        """As the port says. Rejected names the tasks that lack variables of the label config."""
+        config = parse_label_config(self._xml)
         problems = {
             index: f"lacks {', '.join(missing)}"
             for index, task in enumerate(tasks)
-            if (missing := [name for name in wanted if name not in task.data])
+            if (missing := missing_variables(config, task.data))
         }
         if problems:
             raise Rejected("tasks that do not fit the label config", problems=problems)

@@ -82,7 +82,7 @@ class DemoSite:
         self.config = self.home / "syncd.toml"
         self._local = LocalLabelStudio(self.home / "label-studio")
         self._daemon: subprocess.Popen[bytes] | None = None
-        self._annotations: dict[str, int] = {}
+        self._annotations: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         for leftover in (self.photos, self.home / "snapshots"):

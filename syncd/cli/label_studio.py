@@ -17,16 +17,25 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="A Label Studio on this machine, for trying things out.", no_args_is_help=True)
 
-PortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
-FilesOption = Annotated[Path | None, typer.Option(help="Folder whose files annotators may be shown.")]
+PortOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="Port on 127.0.0.1; else the one it had before, 8080 at first."),
+]
+FilesOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder whose files annotators may be shown; else the one it had before, none at first."),
+]
 DataDirOption = Annotated[
     Path | None, typer.Option(help="Where it is kept; else $SYNCD_DATA_DIR, else the user's data folder.")
 ]
 
 
 @app.command()
-def up(port: PortOption = 8080, files: FilesOption = None, data_dir: DataDirOption = None) -> None:
-    """Install Label Studio if need be (1 GB), start it, and make an access token for syncd."""
+def up(port: PortOption = None, files: FilesOption = None, data_dir: DataDirOption = None) -> None:
+    """Install Label Studio if need be (1 GB), start it, and make an access token for syncd.
+
+    It is restarted where options say otherwise than before.
+    """
     local = _local(data_dir)
     with progress("label-studio") as step:
         running = local.up(port, files, on_progress=step)
@@ -52,10 +61,7 @@ def status(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
 
 def _local(data_dir: Path | None) -> "LocalLabelStudio":
     try:  # here, because the rest of the command line does without this extra
-        from syncd.annotators.label_studio.local import (
-            LocalLabelStudio,
-            default_data_dir,
-        )
+        from syncd.annotators.label_studio.local import LocalLabelStudio, default_data_dir
     except ModuleNotFoundError as error:
         extra = "the extra: pip install 'syncd[label-studio]'"
         raise ConfigError([Problem("label-studio", f"no module {error.name}", extra)]) from None
@@ -70,6 +76,7 @@ def _show_running(running: "Running", credentials_file: Path) -> None:
         ("log in as", running.username),
         ("password", password),
         ("token", f"in {running.token_file}"),
+        ("files", str(running.files_root or "none")),
     )
 
 

@@ -33,9 +33,14 @@ def json_task_data(config: LabelConfig, text: str) -> JsonObject:
     return data
 
 
+def missing_variables(config: LabelConfig, data: JsonObject) -> list[str]:
+    """The variables of the label config that task data does not hold."""
+    return [name for name in config.variables if not _has(data, name)]
+
+
 def _check_variables(config: LabelConfig, data: JsonObject) -> None:
-    if missing := [repr(name) for name in config.variables if not _has(data, name)]:
-        raise Rejected(f"the JSON object lacks {', '.join(missing)}, which the label config shows")
+    if missing := missing_variables(config, data):
+        raise Rejected(f"the JSON object lacks {', '.join(map(repr, missing))}, which the label config shows")
     for tag in config.objects.values():
         if tag.takes_list and tag.variable in data and not isinstance(data[tag.variable], list):
             found = _kind(data[tag.variable])

@@ -56,9 +56,8 @@ def annotator(connect: Connections, label_studio: LabelStudioServer) -> LabelStu
 
 @pytest.fixture
 def person(label_studio: LabelStudioServer) -> Iterator[Person]:
-    admin = Person.admin(label_studio)
-    yield admin
-    admin.close()
+    with Person.admin(label_studio) as admin:
+        yield admin
 
 
 @pytest.fixture

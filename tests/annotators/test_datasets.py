@@ -104,7 +104,7 @@ async def test_drafts_of_other_people_are_read_and_leave_no_view_or_export_behin
 ) -> None:
     ids = await dataset.import_tasks("m1", tasks("a", "b"))
     ours = person.draft(ids[0], choice("cat"))
-    with closing(Person.colleague(label_studio, f"draft-{dataset.project}@example.com")) as colleague:
+    with Person.colleague(label_studio, f"draft-{dataset.project}@example.com") as colleague:
         theirs = colleague.draft(ids[0], choice("dog"))
     by_id = {content.task_id: content for content in await dataset.contents(ids)}
     drafts = {draft.id: draft for draft in by_id[ids[0]].annotations}
@@ -121,7 +121,7 @@ async def test_a_task_on_which_another_person_has_a_draft_is_not_deleted(
     dataset: LabelStudioDataset, label_studio: LabelStudioServer
 ) -> None:
     (task_id,) = await dataset.import_tasks("m1", tasks("a"))
-    with closing(Person.colleague(label_studio, f"retire-{dataset.project}@example.com")) as colleague:
+    with Person.colleague(label_studio, f"retire-{dataset.project}@example.com") as colleague:
         colleague.draft(task_id, choice("dog"))
     assert await dataset.retire([TaskHeader(task_id, "a")], "gone") == [TaskState.RETIRED]
 

@@ -54,9 +54,8 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     secret.write_text(server.pat)
     options = LabelStudioOptions(url=server.url, token=SecretRef(file=secret))
     annotator = LabelStudio(options, clock=FakeClock())
-    admin = Person.admin(server)
-    yield Bench(annotator, lambda dataset: admin, titles)
-    admin.close()
+    with Person.admin(server) as admin:
+        yield Bench(annotator, lambda dataset: admin, titles)
     await annotator.close()
 
 

@@ -17,7 +17,7 @@ RANKING = parse_label_config('<View><List name="l" value="$items"/></View>')
     ("text", "said"),
     [
         ("", "no JSON .line 1"),
-        ('{"left": 1,\n}', "no JSON .line 2.*'left', 'meta.right'"),
+        ('{"left": 1\n!}', "no JSON .line 2.*'left', 'meta.right'"),
         ('{"left": NaN}', "no JSON"),
         ('["x", "y"]', "is a list; .*'left', 'meta.right'"),
         ("1.5", "is a number"),

@@ -57,6 +57,17 @@ def test_up_tells_where_things_are_and_down_ends_it(syncd: Syncd, data_dir: Path
         httpx.get(f"{url}/health")
 
 
+def test_up_keeps_what_is_not_said_anew_and_says_what_changes(syncd: Syncd, data_dir: Path, tmp_path: Path) -> None:
+    port, other = free_port(), free_port()
+    first = syncd("up", "--port", port, "--files", tmp_path, "--data-dir", data_dir)[1]
+    code, stdout, stderr = syncd("up", "--data-dir", data_dir)
+    assert (code, stdout) == (0, first)
+    assert "already up" in stderr
+    code, stdout, stderr = syncd("up", "--port", other, "--data-dir", data_dir)
+    assert (code, stdout) == (0, first.replace(str(port), str(other)))
+    assert f"port {port} becomes {other}" in stderr
+
+
 def test_a_taken_port_is_one_line_and_exit_code_78(syncd: Syncd, data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.annotators.label_studio.local_install import install, is_whole
+from syncd.annotators.label_studio.local.install import install, is_whole
 from syncd.domain.errors import Retryable
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from syncd.annotators.label_studio import local_process
 from syncd.annotators.label_studio.local import LocalLabelStudio
-from syncd.annotators.label_studio.local_process import Process, exclusive, port_is_free, spawn, wait_until
+from syncd.annotators.label_studio.local import process as local_process
+from syncd.annotators.label_studio.local.process import Process, exclusive, port_is_free, spawn, wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN = [

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from syncd.annotators.label_studio import local_access as access
-from syncd.annotators.label_studio.local import LocalLabelStudio
+from syncd.annotators.label_studio.local import LocalLabelStudio, access
+from syncd.annotators.label_studio.local.settings import Choices, read_choices, write_choices
 from syncd.domain.errors import ConfigError, Retryable
 from tests.label_studio import LabelStudioServer, free_port
 
@@ -56,6 +56,51 @@ def test_another_files_root_restarts_and_keeps_token_and_data(local: LocalLabelS
     assert second.pid != first.pid
     assert second.files_root == tmp_path
     assert second.token_file.read_text() == pat
+
+
+def test_what_is_not_chosen_anew_stays_as_it_was(local: LocalLabelStudio, tmp_path: Path) -> None:
+    port, other = free_port(), free_port()
+    first = local.up(port, tmp_path)
+    steps: list[str] = []
+    assert local.up(on_progress=steps.append) == first
+    assert steps == ["Label Studio is already up"]
+
+    moved = local.up(other, on_progress=steps.append)
+    assert (moved.url, moved.files_root) == (f"http://127.0.0.1:{other}", tmp_path)
+    assert steps[1] == f"restarting Label Studio: port {port} becomes {other}"
+
+    local.down()
+    again = local.up()
+    assert (again.url, again.files_root) == (moved.url, tmp_path)
+
+
+def test_a_taken_port_leaves_the_running_server_alone(local: LocalLabelStudio) -> None:
+    running = local.up(free_port())
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(ConfigError, match="port: a free port"):
+        local.up(other.getsockname()[1])
+    assert local.up() == running
+
+
+def test_a_folder_that_is_gone_is_named_and_leaves_the_running_server_alone(
+    local: LocalLabelStudio, tmp_path: Path
+) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    running = local.up(free_port(), files)
+    files.rmdir()
+    with pytest.raises(ConfigError, match=f"files: a folder that exists.*{files}"):
+        local.up()
+    assert local.status().pid == running.pid
+
+
+def test_before_the_first_choice_there_are_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "choices.json"
+    assert read_choices(path) == Choices(8080, None)
+    for chosen in (Choices(9000, tmp_path), Choices(9000)):
+        write_choices(path, chosen)
+        assert read_choices(path) == chosen
+    assert Choices().changes(Choices(9000, tmp_path)) == f"port 8080 becomes 9000, files none becomes {tmp_path}"
+    assert Choices().changes(Choices()) == ""
 
 
 def test_a_lost_or_broken_token_is_replaced_by_one_that_works(local: LocalLabelStudio) -> None:

@@ -1,6 +1,6 @@
 """A detached server process: started in its own session, found again by another process, ended by its pid.
 
-Called by `local.LocalLabelStudio`. Linux and macOS. A pid alone may have been given to another program since:
+Called by `server.LocalLabelStudio`. Linux and macOS. A pid alone may have been given to another program since:
 beside it stands the time at which the process started, and a pid whose start time differs is never signalled.
 """
 

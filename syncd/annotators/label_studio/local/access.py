@@ -1,6 +1,6 @@
 """Asking a local Label Studio for its health, and for an access token without a browser.
 
-Called by `local.LocalLabelStudio`. Sync. `trust_env=False` throughout: a proxy has no business on loopback.
+Called by `server.LocalLabelStudio`. Sync. `trust_env=False` throughout: a proxy has no business on loopback.
 """
 
 import httpx

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import httpx
 
-from syncd.annotators.label_studio import local_access as access
-from syncd.annotators.label_studio.local_install import LABEL_STUDIO_VERSION, Progress, install, is_whole
-from syncd.annotators.label_studio.local_process import Process, exclusive, port_is_free, spawn, wait_until
-from syncd.annotators.label_studio.local_settings import (
+from syncd.annotators.label_studio.local import access
+from syncd.annotators.label_studio.local.install import LABEL_STUDIO_VERSION, Progress, install, is_whole
+from syncd.annotators.label_studio.local.process import Process, exclusive, port_is_free, spawn, wait_until
+from syncd.annotators.label_studio.local.settings import (
     Credentials,
     inherited,
     make_credentials,
+    read_choices,
     read_credentials,
     settings,
+    write_choices,
     write_private,
 )
 from syncd.domain.errors import ConfigError, Problem, Retryable
@@ -80,6 +82,7 @@ class LocalLabelStudio:
         self.environment = self.home / f"env-{version}"
         self.credentials_file = self.home / "credentials.json"
         self.token_file = self.home / "token"
+        self.choices_file = self.home / "choices.json"
         self.log = self.home / "server.log"
         self._pid_file = self.home / "server.json"
 
@@ -90,7 +93,7 @@ class LocalLabelStudio:
 
     def up(
         self,
-        port: int = 8080,
+        port: int | None = None,
         files_root: Path | None = None,
         *,
         on_progress: Progress = lambda line: None,
@@ -99,16 +102,21 @@ class LocalLabelStudio:
     ) -> Running:
         """Install if need be, start, and prove the credentials. Idempotent; other settings mean a restart.
 
+        None: as the server that runs or ran last has it; at first port 8080 and no files.
         `files_root`: a local storage of a folder below it makes the files there visible to annotators.
         ConfigError when the port is taken or `files_root` is no folder; Retryable when the installation
         fails or the server does not come up within `timeout_s`: then it was stopped again.
         """
-        files_root = _folder(files_root)
         with self._exclusive(on_progress):
+            before = read_choices(self.choices_file)
+            chosen = before.replaced(port, files_root and files_root.resolve())
+            _check_folder(chosen.files_root)
             self._install(on_progress)
             credentials = read_credentials(self.credentials_file) or make_credentials(self.credentials_file)
-            wanted = settings(self.home, credentials, files_root) | dict(extra_env or {})
-            server = self._ensure_server(port, wanted, credentials, on_progress, timeout_s)
+            wanted = settings(self.home, credentials, chosen.files_root) | dict(extra_env or {})
+            self._make_way(chosen.port, wanted, before.changes(chosen), on_progress)
+            server = self._ensure_server(chosen.port, wanted, credentials, on_progress, timeout_s)
+            write_choices(self.choices_file, chosen)
         return Running(
             url=server.url,
             username=credentials.username,
@@ -116,7 +124,7 @@ class LocalLabelStudio:
             token_file=self.token_file,
             legacy_token=credentials.legacy_token,
             pid=server.process.pid,
-            files_root=files_root,
+            files_root=chosen.files_root,
         )
 
     def down(self) -> bool:
@@ -142,6 +150,16 @@ class LocalLabelStudio:
     def _install(self, on_progress: Progress) -> None:
         install(self.environment, self.version, self.home / "install.log", on_progress)
 
+    def _make_way(self, port: int, wanted: Mapping[str, str], changes: str, on_progress: Progress) -> None:
+        """Stop a running server that is not as wanted, once it is clear that the wanted one can start."""
+        server = self._server()
+        # Label Studio itself would silently go on to the next port.
+        if (server is None or server.port != port) and not port_is_free(port):
+            raise ConfigError([Problem("port", str(port), "a free port; another program has this one")])
+        if server and (server.port, server.settings) != (port, _digest(wanted)):
+            on_progress(f"restarting Label Studio: {changes or 'its settings changed'}")
+            self._stop()
+
     def _ensure_server(
         self,
         port: int,
@@ -150,16 +168,12 @@ class LocalLabelStudio:
         on_progress: Progress,
         timeout_s: float,
     ) -> _Server:
-        """The running server if it is as wanted, else a new one; proven either way."""
-        digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-        server = self._server()
-        if server and (server.port, server.settings) == (port, digest):
+        """The running server, else a new one; proven either way."""
+        if server := self._server():
             on_progress("Label Studio is already up")
             self._prove(server, credentials, on_progress, timeout_s)
             return server
-        if self._stop():
-            on_progress("stopped Label Studio, because its settings changed")
-        server = self._start(port, wanted, digest, on_progress)
+        server = self._start(port, wanted, on_progress)
         try:
             self._prove(server, credentials, on_progress, timeout_s)
         except BaseException:  # an interrupt as well: up leaves a proven server, or none
@@ -167,17 +181,14 @@ class LocalLabelStudio:
             raise
         return server
 
-    def _start(self, port: int, wanted: Mapping[str, str], digest: str, on_progress: Progress) -> _Server:
-        # Label Studio itself would silently go on to the next port.
-        if not port_is_free(port):
-            raise ConfigError([Problem("port", str(port), "a free port; another program has this one")])
+    def _start(self, port: int, wanted: Mapping[str, str], on_progress: Progress) -> _Server:
         first = not (self.home / "data" / "label_studio.sqlite3").exists()
         on_progress("starting Label Studio" + (" for the first time: making its database" if first else ""))
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
         program = str(self.environment / "bin" / "label-studio")
         command = [program, "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)]
-        server = _Server(spawn(command, inherited() | dict(wanted), self.log), port, digest)
+        server = _Server(spawn(command, inherited() | dict(wanted), self.log), port, _digest(wanted))
         write_private(self._pid_file, json.dumps(asdict(server)))
         return server
 
@@ -236,7 +247,10 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "syncd"
 
 
-def _folder(files_root: Path | None) -> Path | None:
+def _digest(wanted: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+
+
+def _check_folder(files_root: Path | None) -> None:
     if files_root and not files_root.is_dir():
         raise ConfigError([Problem("files", str(files_root), "a folder that exists")])
-    return files_root.resolve() if files_root else None

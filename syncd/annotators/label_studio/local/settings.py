@@ -1,6 +1,6 @@
-"""What a local Label Studio is started with: its account, and its environment variables.
+"""What a local Label Studio is started with: its account, what its user chose, and its environment variables.
 
-Called by `local.LocalLabelStudio`.
+Called by `server.LocalLabelStudio`.
 """
 
 import json
@@ -37,6 +37,37 @@ def make_credentials(path: Path) -> Credentials:
     )
     write_private(path, json.dumps(asdict(credentials), indent=2))
     return credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person chooses; kept for the next start that does not say. `files_root`: absolute."""
+
+    port: int = 8080
+    files_root: Path | None = None
+
+    def replaced(self, port: int | None, files_root: Path | None) -> "Choices":
+        """These, with what was chosen anew; None stands for no choice."""
+        return Choices(port or self.port, files_root or self.files_root)
+
+    def changes(self, other: "Choices") -> str:
+        """What becomes what on the way to the other, for people; empty where nothing does."""
+        pairs = {"port": (self.port, other.port), "files": (self.files_root, other.files_root)}
+        return ", ".join(f"{name} {old or 'none'} becomes {new}" for name, (old, new) in pairs.items() if old != new)
+
+
+def read_choices(path: Path) -> Choices:
+    """What `write_choices` stored; the defaults when nothing was."""
+    if not path.exists():
+        return Choices()
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return Choices(stored["port"], Path(stored["files_root"]) if stored["files_root"] else None)
+
+
+def write_choices(path: Path, choices: Choices) -> None:
+    """Stores them at `path`."""
+    files_root = str(choices.files_root) if choices.files_root else None
+    write_private(path, json.dumps({"port": choices.port, "files_root": files_root}))
 
 
 def write_private(path: Path, text: str) -> None:

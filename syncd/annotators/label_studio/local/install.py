@@ -1,6 +1,6 @@
 """Installing a pinned Label Studio into an environment of its own.
 
-Called by `local.LocalLabelStudio`. Its own environment, because it pins libraries that syncd does not.
+Called by `server.LocalLabelStudio`. Its own environment, because it pins libraries that syncd does not.
 A virtual environment cannot be moved once made, so it is built in place, and a marker file written last
 tells a whole one from a half-made one.
 """
