@@ -87,9 +87,12 @@ class Upkeep:
         config = self._parts.config
         known = self._webhooks.get(dataset.name)
         refused_lately = self._parts.clock.now() - self._refused_at.get(dataset.name, 0.0) < config.reconcile.every
-        if not config.datasets[dataset.name].webhook or refused_lately:
+        if refused_lately:
             return
         remote = await dataset.remote()
+        if not config.datasets[dataset.name].webhook:
+            await remote.remove_webhook(self._parts.webhook_path(dataset.name))
+            return
         secret = await self._parts.webhook_secret(dataset.name)
         url = self._parts.webhook_url(dataset.name)
         status = await remote.ensure_webhook(url, secret)

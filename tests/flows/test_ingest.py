@@ -7,9 +7,10 @@ import pytest
 
 from syncd.domain.errors import ConfigError
 from syncd.domain.labels import label_config
-from syncd.domain.model import ObjectRef, TaskState
+from syncd.domain.model import ObjectRef, Observation, TaskState
 from syncd.domain.routing import Route, Routes, Selection
 from syncd.flows.reconcile import remake_discarded
+from syncd.stores.memory import MemoryStore
 from tests.flows.world import BUCKET, CAT, NAME, World
 
 
@@ -79,6 +80,25 @@ async def test_an_import_finished_after_we_gave_up_on_it_is_found_by_reconcile_a
     assert len(world.tasks()["a.jpg"]) == 2
     await world.reconcile()
     assert len(world.tasks()["a.jpg"]) == 1
+
+
+async def test_the_time_an_import_may_still_take_counts_from_when_we_stopped_waiting_for_it(world: World) -> None:
+    world.faulty.faults = ["timeout"]
+    await world.put("a.jpg")
+    await world.work()
+    await world.work(seconds=29)
+    assert world.faulty.imports == 1
+    await world.work(seconds=10)
+    assert world.faulty.imports == 2
+
+
+async def test_one_object_of_a_batch_is_refused_without_a_word_which_and_the_others_go_on(world: World) -> None:
+    world.faulty.refused_keys = {"7.jpg"}
+    for n in range(20):
+        await world.put(f"{n}.jpg")
+    await world.work()
+    assert set(world.tasks()) == {f"{n}.jpg" for n in range(20)} - {"7.jpg"}
+    assert len(await world.state.dead_letters()) == 1
 
 
 async def test_while_an_import_may_still_be_under_way_nothing_is_sent_again(world: World) -> None:
@@ -209,6 +229,25 @@ async def test_an_object_that_may_still_be_being_written_is_looked_at_again() ->
     await world.work(seconds=3)
     (record,) = (await world.state.records(NAME, [ref]))[ref]
     assert record.etag == seen.etag
+
+
+async def test_an_object_that_is_still_being_written_when_it_is_looked_at_waits() -> None:
+    world = await World().open()
+
+    class Slow(MemoryStore):
+        looks = 0
+
+        async def head(self, key: str) -> Observation:
+            self.looks += 1
+            return replace(await super().head(key), settled=self.looks > 3)
+
+    store = world.store = world.dataset.stores[BUCKET] = Slow(BUCKET, world.clock)  # type: ignore[index]
+    ref, seen = store.put("a.jpg", b"x")
+    await world.saw(ref, replace(seen, settled=False))
+    await world.work(seconds=2)
+    assert world.tasks() == {}
+    await world.work(seconds=3)
+    assert "a.jpg" in world.tasks()
 
 
 async def test_an_object_that_the_configuration_does_not_select_any_more_gets_no_new_task() -> None:

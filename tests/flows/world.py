@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from syncd.annotators.memory import MemoryAnnotator, MemoryDataset
-from syncd.domain.errors import Retryable
+from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.label_configs import parse_label_config
 from syncd.domain.labels import label_config
 from syncd.domain.model import (
@@ -68,6 +68,7 @@ class FaultyDataset:
         self.faults: list[str] = []
         self.late: list[tuple[str, list[NewTask]]] = []
         self.imports = 0
+        self.refused_keys: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -84,6 +85,8 @@ class FaultyDataset:
         if fault in {"late", "timeout"}:
             self.late.append((marker, list(tasks)))
             raise Retryable("timed out")
+        if self.refused_keys & {task.meta["syncd"]["key"] for task in tasks}:
+            raise Rejected("one of them is bad")
         ids = await self.inner.import_tasks(marker, tasks)
         if fault == "after":
             raise Retryable("the answer was lost")
