@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from syncd.domain.errors import ConfigError, Problem, Rejected
 from syncd.domain.events import AnnotationEvent, parse_label_studio
-from syncd.domain.label_configs import parse_label_config
+from syncd.domain.labels.configs import parse_label_config
+from syncd.domain.labels.task_data import json_task_data, missing_variables
 from syncd.domain.model import (
     Annotation,
     DatasetStats,
@@ -25,7 +26,6 @@ from syncd.domain.model import (
     TaskContent,
     TaskState,
 )
-from syncd.domain.task_data import json_task_data, missing_variables
 from syncd.ports import AnnotatorInfo, Changed, Clock, DatasetSpec, TaskHeader, WebhookStatus
 
 URL = "memory:"

@@ -12,8 +12,8 @@ import typer
 
 from syncd.cli.common import JsonOption, err, out, print_json, table
 from syncd.domain.errors import ConfigError, Problem
-from syncd.domain.label_configs import parse_label_config
 from syncd.domain.labels import TASKS, LabelTask, label_config
+from syncd.domain.labels.configs import parse_label_config
 
 app = typer.Typer(help="Label configs for common labelling tasks.", no_args_is_help=True)
 

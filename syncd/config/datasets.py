@@ -12,8 +12,8 @@ from pydantic import Field, PlainValidator, ValidationInfo, field_validator
 
 from syncd.config.base import Count, Seconds, Section, resolved, with_data_dir
 from syncd.config.problems import field_errors
-from syncd.domain.label_configs import parse_label_config
 from syncd.domain.labels import TASKS, label_config
+from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.planning import OnChange, OnDelete
 from syncd.domain.routing import Selection
 from syncd.secrets import SecretRef

@@ -2,5 +2,5 @@
 
 `model` holds the words of the product as types, `errors` what to do next when something fails,
 `events` parses what arrives, `routing` says which dataset an object belongs to, `planning` decides,
-`labels` knows label configs and checks annotations against them.
+`labels` makes and reads label configs, `checks` holds annotations against them.
 """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from syncd.domain.errors import ConfigError, Problem, Rejected
-from syncd.domain.label_configs import LabelConfig
+from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.model import ObjectRef
 from syncd.domain.planning import Policy
 from syncd.domain.routing import Routes

@@ -13,7 +13,7 @@ from pathlib import Path
 from syncd.config import Config, Plugin
 from syncd.config import Dataset as DatasetConfig
 from syncd.domain.errors import ConfigError, Problem
-from syncd.domain.label_configs import parse_label_config
+from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.model import Claim, Kind, Mark, Outcome, Settlement, Subject
 from syncd.domain.planning import Policy
 from syncd.domain.routing import Route, Routes, Selection

@@ -77,6 +77,26 @@ def test_the_webhook_is_found_again_on_restart_and_only_for_annotations(site: Si
     assert not webhook["send_for_all_actions"]
 
 
+def test_without_a_webhook_changes_are_read_instead_and_an_earlier_webhook_of_ours_is_removed(
+    make_site: Callable[..., Site], label_studio: LabelStudioServer
+) -> None:
+    site = make_site(label_studio)
+    daemon = site.start()
+    until("webhook", lambda: "webhook.registered" in site.log())
+    site.stop(daemon)
+    site.configure(webhook=False)
+    site.config.write_text(site.config.read_text().replace("[reconcile]", "[reconcile]\npoll_every = 1"))
+    site.start()
+    project = site.person.project(site.title)
+    assert project
+    webhooks = f"/api/webhooks/?project={project['id']}"
+    until("no webhook", lambda: site.person.fetch(webhooks).json() == [])
+    site.drop(["a.jpg"])
+    (task,) = site.settled_tasks(1)
+    site.person.submit(task["id"], choice("cat"))
+    until("the row", lambda: len(site.rows()) == 1, timeout=20)
+
+
 def test_where_label_studio_refuses_our_address_changes_are_read_instead(
     make_site: Callable[..., Site], own_label_studio: Callable[..., LabelStudioServer]
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from syncd.config import find_config, load_config
 from syncd.domain.errors import ConfigError
-from syncd.domain.label_configs import parse_label_config
+from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.planning import OnChange, OnDelete
 from tests.config.conftest import BASE, Load
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from label_studio_sdk.label_interface import LabelInterface
 
 from syncd.domain.checks import check, labels_of
-from syncd.domain.label_configs import LabelConfig, parse_label_config
 from syncd.domain.labels import TASKS
+from syncd.domain.labels.configs import LabelConfig, parse_label_config
 from syncd.domain.model import JsonObject
 from tests.domain.answers import ANSWERS, BOX, DATA, config_of, region
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.domain.errors import ConfigError
-from syncd.domain.label_configs import MAX_BYTES, MAX_DEPTH, LabelConfig, parse_label_config
+from syncd.domain.labels.configs import MAX_BYTES, MAX_DEPTH, LabelConfig, parse_label_config
 
 BOXES = """
 <View>

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from label_studio_sdk.label_interface import LabelInterface
 
 from syncd.domain.errors import ConfigError
-from syncd.domain.label_configs import parse_label_config
 from syncd.domain.labels import MAX_LABEL_LENGTH, MAX_LABELS, TASKS, label_config
+from syncd.domain.labels.configs import parse_label_config
 
 NASTY = (
     "A & B <c> 'd'",

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.domain.errors import Rejected
-from syncd.domain.label_configs import parse_label_config
-from syncd.domain.task_data import MAX_DEPTH, json_task_data
+from syncd.domain.labels.configs import parse_label_config
+from syncd.domain.labels.task_data import MAX_DEPTH, json_task_data
 
 PAIR = parse_label_config('<View><Text name="a" value="$left"/><Text name="b" value="$meta.right"/></View>')
 RANKING = parse_label_config('<View><List name="l" value="$items"/></View>')

@@ -10,8 +10,8 @@ from typing import Any
 
 from syncd.annotators.memory import MemoryAnnotator, MemoryDataset
 from syncd.domain.errors import Rejected, Retryable
-from syncd.domain.label_configs import parse_label_config
 from syncd.domain.labels import label_config
+from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.model import (
     Claim,
     JsonObject,

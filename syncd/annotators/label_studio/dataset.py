@@ -14,9 +14,9 @@ from syncd.annotators.label_studio.listing import Listing, among, where
 from syncd.annotators.label_studio.reading import BATCH, KEY, task_content, task_key
 from syncd.annotators.label_studio.storages import Storages
 from syncd.domain.errors import Rejected, Retryable, SyncdError
-from syncd.domain.label_configs import LabelConfig
+from syncd.domain.labels.configs import LabelConfig
+from syncd.domain.labels.task_data import json_task_data
 from syncd.domain.model import DatasetStats, JsonObject, NewTask, ObjectRef, TaskContent, TaskState
-from syncd.domain.task_data import json_task_data
 from syncd.ports import Changed, TaskHeader, WebhookStatus
 
 T = TypeVar("T")

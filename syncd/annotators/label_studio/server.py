@@ -17,7 +17,7 @@ from syncd.annotators.label_studio.options import LabelStudioOptions
 from syncd.annotators.label_studio.storages import Storages
 from syncd.domain.errors import ConfigError, Problem
 from syncd.domain.events import AnnotationEvent, parse_label_studio
-from syncd.domain.label_configs import LabelConfig, parse_label_config
+from syncd.domain.labels.configs import LabelConfig, parse_label_config
 from syncd.domain.model import JsonObject
 from syncd.ports import AnnotatorInfo, Clock, DatasetSpec
 

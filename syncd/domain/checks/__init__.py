@@ -10,9 +10,9 @@ id of a shape that has labels of its own, nested Choices are paths, and labels m
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from syncd.domain.checks_region import Answer, InvalidRegionError, Region, require, shown
-from syncd.domain.checks_values import VALUE_RULES
-from syncd.domain.label_configs import Control, LabelConfig
+from syncd.domain.checks.regions import Answer, InvalidRegionError, Region, require, shown
+from syncd.domain.checks.values import VALUE_RULES
+from syncd.domain.labels.configs import Control, LabelConfig
 from syncd.domain.model import JsonObject
 
 

@@ -7,8 +7,8 @@ without a rule here passes.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from syncd.domain import checks_shapes as shapes
-from syncd.domain.checks_region import (
+from syncd.domain.checks import shapes
+from syncd.domain.checks.regions import (
     InvalidRegionError,
     Region,
     entries,

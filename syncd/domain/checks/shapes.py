@@ -1,13 +1,23 @@
 """Rules for shapes on images and boxes in videos.
 
-Called by `checks_values` only. Coordinates are percent of the image, 0 to 100, origin top left.
+Called by `values` only. Coordinates are percent of the image, 0 to 100, origin top left.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from syncd.domain.checks_region import InvalidRegionError, Region, entries, number, objects, require, shown, text, whole
+from syncd.domain.checks.regions import (
+    InvalidRegionError,
+    Region,
+    entries,
+    number,
+    objects,
+    require,
+    shown,
+    text,
+    whole,
+)
 
 EPSILON = 0.1
 """Percent that a shape may stick out by: rounding in browsers and exporters, a pixel in a thousand."""

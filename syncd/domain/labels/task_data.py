@@ -6,7 +6,7 @@ Pure; called by the annotators. Values are taken as they are: texts, numbers, li
 import orjson
 
 from syncd.domain.errors import Rejected
-from syncd.domain.label_configs import LabelConfig
+from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.model import JsonObject
 
 MAX_DEPTH = 64

@@ -1,6 +1,6 @@
 """Label configs made from a task name and labels, for the configuration and the `label-config` command.
 
-Pure. What each config looks like stands in `label_templates`; this module knows the tasks and refuses labels that
+Pure. What each config looks like stands in `templates`; this module knows the tasks and refuses labels that
 Label Studio would garble.
 """
 
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from syncd.domain import label_templates
 from syncd.domain.errors import ConfigError, Problem
-from syncd.domain.label_configs import has_variable, parse_label_config
+from syncd.domain.labels import templates
+from syncd.domain.labels.configs import has_variable, parse_label_config
 
 MAX_LABELS = 1_000
 MAX_LABEL_LENGTH = 200
@@ -137,7 +137,7 @@ _ALL = (
         ("cat", "dog"),
         "People pick exactly one label for the whole image and cannot submit without. An answer is one `choices` "
         "region with one label. Use it when classes exclude each other.",
-        label_templates.image_classification,
+        templates.image_classification,
     ),
     LabelTask(
         "image-multi-classification",
@@ -145,7 +145,7 @@ _ALL = (
         ("image",),
         ("indoor", "people", "text"),
         "People tick every label that applies, or none. An answer is one `choices` region with all of them.",
-        label_templates.image_multi_classification,
+        templates.image_multi_classification,
     ),
     LabelTask(
         "object-detection",
@@ -154,7 +154,7 @@ _ALL = (
         ("car", "person"),
         "People draw a box around each object; boxes may be rotated. Coordinates are percent of the image, "
         "origin top left.",
-        label_templates.object_detection,
+        templates.object_detection,
     ),
     LabelTask(
         "polygon-segmentation",
@@ -162,7 +162,7 @@ _ALL = (
         ("image",),
         ("building", "road"),
         "People click around each object; at least three points. Exact and small where outlines are simple.",
-        label_templates.polygon_segmentation,
+        templates.polygon_segmentation,
     ),
     LabelTask(
         "brush-segmentation",
@@ -170,7 +170,7 @@ _ALL = (
         ("image",),
         ("background", "tissue"),
         "People paint pixels; an answer is a run-length encoded mask. For shapes without clear outlines.",
-        label_templates.brush_segmentation,
+        templates.brush_segmentation,
     ),
     LabelTask(
         "keypoints",
@@ -178,7 +178,7 @@ _ALL = (
         ("image",),
         ("left eye", "right eye", "nose"),
         "People click single points, such as joints or landmarks of a face.",
-        label_templates.keypoints,
+        templates.keypoints,
     ),
     LabelTask(
         "ocr",
@@ -187,7 +187,7 @@ _ALL = (
         ("text", "handwriting"),
         "People draw a box or polygon, label it and type what it says. One text makes three regions that share "
         "an id: shape, label, transcription.",
-        label_templates.ocr,
+        templates.ocr,
     ),
     LabelTask(
         "text-classification",
@@ -195,7 +195,7 @@ _ALL = (
         ("text",),
         ("positive", "neutral", "negative"),
         "People read the text and pick exactly one label. The task carries the text itself.",
-        label_templates.text_classification,
+        templates.text_classification,
     ),
     LabelTask(
         "named-entities",
@@ -203,7 +203,7 @@ _ALL = (
         ("text",),
         ("person", "organization", "place"),
         "People mark words and label them. Spans count characters of the raw text, the end excluded.",
-        label_templates.named_entities,
+        templates.named_entities,
     ),
     LabelTask(
         "relations",
@@ -212,7 +212,7 @@ _ALL = (
         ("person", "organization"),
         "As named-entities; people also draw directed relations between two spans. The option `relations` names "
         "what a relation may be called.",
-        label_templates.relations,
+        templates.relations,
     ),
     LabelTask(
         "audio-classification",
@@ -220,7 +220,7 @@ _ALL = (
         ("audio",),
         ("speech", "music", "noise"),
         "People listen and pick exactly one label for the whole recording.",
-        label_templates.audio_classification,
+        templates.audio_classification,
     ),
     LabelTask(
         "audio-segments",
@@ -228,7 +228,7 @@ _ALL = (
         ("audio",),
         ("speaker one", "speaker two"),
         "People mark stretches on the waveform: speakers or sound events. Start and end are seconds.",
-        label_templates.audio_segments,
+        templates.audio_segments,
     ),
     LabelTask(
         "transcription",
@@ -236,7 +236,7 @@ _ALL = (
         ("audio",),
         (),
         "People type what is said in the whole recording. Takes no labels.",
-        label_templates.transcription,
+        templates.transcription,
         labels="none",
     ),
     LabelTask(
@@ -246,7 +246,7 @@ _ALL = (
         ("car", "person"),
         "People set boxes on key frames and Label Studio fills in between. `frame_rate` must be that of the videos: "
         "it turns frames into seconds.",
-        label_templates.video_object_tracking,
+        templates.video_object_tracking,
     ),
     LabelTask(
         "video-timeline",
@@ -254,7 +254,7 @@ _ALL = (
         ("video",),
         ("moving", "still"),
         "People mark ranges of frames on a timeline and label them.",
-        label_templates.video_timeline,
+        templates.video_timeline,
     ),
     LabelTask(
         "time-series",
@@ -262,7 +262,7 @@ _ALL = (
         ("time-series",),
         ("run", "walk"),
         "Objects are CSV files. The options `time_column` and `channels` name its columns; times are numbers.",
-        label_templates.time_series,
+        templates.time_series,
     ),
     LabelTask(
         "pairwise",
@@ -271,7 +271,7 @@ _ALL = (
         (),
         "People click the better text. Objects are JSON files with two members: `variable` followed by 1 and 2. "
         "Takes no labels.",
-        label_templates.pairwise,
+        templates.pairwise,
         labels="none",
     ),
     LabelTask(
@@ -281,7 +281,7 @@ _ALL = (
         ("relevant", "biased"),
         "People sort a list of items (objects with id, title, body). With labels they drag items into one bucket "
         "per label instead. Objects are JSON files: the list, or an object that has it as the member `variable`.",
-        label_templates.ranking,
+        templates.ranking,
         labels="optional",
     ),
     LabelTask(
@@ -290,7 +290,7 @@ _ALL = (
         ("text",),
         (),
         "People give one to `max_rating` stars. Takes no labels.",
-        label_templates.rating,
+        templates.rating,
         labels="none",
     ),
 )

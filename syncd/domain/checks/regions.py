@@ -1,6 +1,6 @@
 """A region of an answer as its rules see it, and the words rules are written in.
 
-Called by `checks` and by the rules in `checks_shapes` and `checks_values`. Nothing here raises anything but
+Called by `checks` and by the rules in `shapes` and `values`. Nothing here raises anything but
 InvalidRegionError, whatever JSON it meets.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from syncd.domain.label_configs import Control, LabelConfig, ObjectTag
+from syncd.domain.labels.configs import Control, LabelConfig, ObjectTag
 from syncd.domain.model import JsonObject
 
 SHAPES = ("rectangle", "polygon", "ellipse", "keypoint", "brush", "magicwand", "bitmask", "vector")
