@@ -6,6 +6,7 @@ side is down, slow or busy, and `Rejected` when the request can never succeed.
 """
 
 from syncd.ports.annotator import (
+    WEBHOOK_SECRET_HEADER,
     Annotator,
     AnnotatorDataset,
     AnnotatorInfo,
@@ -20,6 +21,7 @@ from syncd.ports.snapshots import Diff, SnapshotStore
 from syncd.ports.state import Backlog, Cursors, Lane, Records, Staging, StateStore, Subjects
 
 __all__ = [
+    "WEBHOOK_SECRET_HEADER",
     "Annotator",
     "AnnotatorDataset",
     "AnnotatorInfo",

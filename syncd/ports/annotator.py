@@ -7,6 +7,9 @@ from typing import Protocol
 from syncd.domain.events import AnnotationEvent
 from syncd.domain.model import DatasetStats, JsonObject, NewTask, ObjectRef, TaskContent, TaskState
 
+WEBHOOK_SECRET_HEADER = "X-Syncd-Secret"  # noqa: S105 - the header's name
+"""In which header an annotator shows the secret that our webhook was registered with."""
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetSpec:

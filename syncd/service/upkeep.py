@@ -91,7 +91,9 @@ class Upkeep:
             return
         remote = await dataset.remote()
         if not config.datasets[dataset.name].webhook:
-            await remote.remove_webhook(self._parts.webhook_path(dataset.name))
+            if known is None:  # one of ours from before
+                await remote.remove_webhook(self._parts.webhook_path(dataset.name))
+                self._webhooks[dataset.name] = WebhookStatus(registered=False)
             return
         secret = await self._parts.webhook_secret(dataset.name)
         url = self._parts.webhook_url(dataset.name)

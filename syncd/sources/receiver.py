@@ -17,13 +17,13 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from syncd.domain.errors import Rejected, Retryable
+from syncd.ports import WEBHOOK_SECRET_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 log = structlog.get_logger()
 
-SECRET_HEADER = "X-Syncd-Secret"  # noqa: S105 - the header's name
 RETRY_AFTER_S = 5
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -112,7 +112,7 @@ class Receiver:
         if inbox is None:
             return web.Response(status=404, text="No dataset listens here.")
         if not _authentic(request, inbox.secret):
-            return web.Response(status=401, text=f"The header {SECRET_HEADER} is missing or wrong.")
+            return web.Response(status=401, text=f"The header {WEBHOOK_SECRET_HEADER} is missing or wrong.")
         if request.content_type != "application/json":
             return web.Response(status=415, text="Send application/json.")
         return await self._accept(inbox, await self._read(request))
@@ -156,7 +156,7 @@ def _allowed(refused: web.HTTPException) -> dict[str, str]:
 
 def _authentic(request: web.Request, secret: str) -> bool:
     """One header, compared in constant time, on bytes so that nothing a sender writes can raise."""
-    shown = request.headers.getall(SECRET_HEADER, [])
+    shown = request.headers.getall(WEBHOOK_SECRET_HEADER, [])
     return len(shown) == 1 and hmac.compare_digest(shown[0].encode("utf-8", "surrogateescape"), secret.encode())
 
 

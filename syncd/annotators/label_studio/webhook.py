@@ -13,11 +13,10 @@ import structlog
 
 from syncd.annotators.label_studio.client import Client
 from syncd.annotators.label_studio.errors import Forbidden, Refused, ServerFault
-from syncd.ports import WebhookStatus
+from syncd.ports import WEBHOOK_SECRET_HEADER, WebhookStatus
 
 log = structlog.get_logger()
 
-SECRET_HEADER = "X-Syncd-Secret"  # noqa: S105 - a name
 ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED")
 
 
@@ -51,7 +50,11 @@ async def remove(client: Client, project: int, path: str) -> None:
 async def _ours(client: Client, project: int, path: str) -> list[Any]:
     """The hooks that carry our header and end in our path: whatever host, port or prefix we had when we made them."""
     hooks = await client.read("listing webhooks", lambda: client.sdk.webhooks.list(project=str(project)))
-    return [hook for hook in hooks if SECRET_HEADER in (hook.headers or {}) and urlsplit(hook.url).path.endswith(path)]
+    return [
+        hook
+        for hook in hooks
+        if WEBHOOK_SECRET_HEADER in (hook.headers or {}) and urlsplit(hook.url).path.endswith(path)
+    ]
 
 
 async def _remove(client: Client, project: int, hooks: Sequence[Any]) -> None:
@@ -67,7 +70,7 @@ async def _remove(client: Client, project: int, hooks: Sequence[Any]) -> None:
 def _wanted(url: str, secret: str) -> dict[str, Any]:
     return {
         "url": url,
-        "headers": {SECRET_HEADER: secret},
+        "headers": {WEBHOOK_SECRET_HEADER: secret},
         "actions": list(ACTIONS),
         "send_payload": True,
         "send_for_all_actions": False,
