@@ -11,13 +11,17 @@ import pytest
 from tests.acceptance.site import Site, choice, until
 from tests.label_studio import LabelStudioServer
 
+KILLS = 20
 
-@pytest.mark.timeout(600)
-def test_killed_20_times_while_300_files_arrive_and_100_are_annotated(site: Site) -> None:
+
+@pytest.mark.timeout(900)
+def test_killed_20_times_while_300_files_arrive_and_20_times_while_100_are_annotated(site: Site) -> None:
     chance = random.Random(20)
     names = [f"{n:03}.jpg" for n in range(300)]
-    for start in range(0, 300, 30):
-        _kill_while(site, partial(site.drop, names[start : start + 30]), chance)
+    bursts = [names[:205], *(names[start : start + 5] for start in range(205, 300, 5))]
+    assert len(bursts) == KILLS
+    for burst in bursts:
+        _kill_while(site, partial(site.drop, burst), chance)
     daemon = site.start()
     until("300 tasks", lambda: len(site.images()) >= 300, timeout=120)
     until("nothing waits", lambda: _idle(site))
@@ -25,8 +29,8 @@ def test_killed_20_times_while_300_files_arrive_and_100_are_annotated(site: Site
     site.kill(daemon)
 
     tasks = sorted(int(task["id"]) for task in site.tasks())[:100]
-    for start in range(0, 100, 10):
-        _kill_while(site, partial(_submit, site, tasks[start : start + 10]), chance)
+    for start in range(0, 100, 100 // KILLS):
+        _kill_while(site, partial(_submit, site, tasks[start : start + 100 // KILLS]), chance)
     daemon = site.start()
     until("100 rows", lambda: len(site.rows()) >= 100, timeout=120)
     until("nothing waits", lambda: _idle(site))
