@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -45,19 +45,23 @@ def load(path: Path | None) -> Config:
     return config
 
 
-def with_parts(config: Config, use: "Callable[[Assembly], Awaitable[T]]", *, exclusive: bool = False) -> T:
-    """Build the parts, use them, close them. A command only looks: it makes and mends nothing in an annotator."""
+def with_parts(
+    config: Config, use: "Callable[[Assembly], Awaitable[T]]", *, exclusive: bool = False, doing: str = ""
+) -> T:
+    """Build the parts, use them, close them. A command only looks: it makes and mends nothing in an annotator.
 
-    from syncd.service.assembly import assemble
+    `doing`: what a spinner says meanwhile, on a terminal; empty where the command itself shows or asks something.
+    """
+    with err.status(doing) if doing and err.is_terminal else nullcontext():
+        from syncd.runtime.telemetry import configure_logging
+        from syncd.service.assembly import assemble
 
-    async def job() -> T:
-        async with assemble(config, exclusive=exclusive, observing=True) as parts:
-            return await use(parts)
+        async def job() -> T:
+            async with assemble(config, exclusive=exclusive, observing=True) as parts:
+                return await use(parts)
 
-    from syncd.runtime.telemetry import configure_logging
-
-    configure_logging("warning", "console")
-    return run(job())
+        configure_logging("warning", "console")
+        return run(job())
 
 
 def run(job: Coroutine[Any, Any, T]) -> T:

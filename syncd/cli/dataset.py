@@ -53,7 +53,7 @@ def stats(name: NameArgument, config: ConfigOption = None, as_json: JsonOption =
             "skipped": counts.skipped,
         }
 
-    show([with_parts(loaded, count)], as_json=as_json)
+    show([with_parts(loaded, count, doing="count")], as_json=as_json)
 
 
 @app.command()
@@ -69,7 +69,7 @@ def annotate(
     async def address(parts: "Assembly") -> str:
         return (await parts.remote(name)).url
 
-    url = with_parts(loaded, address)
+    url = with_parts(loaded, address, doing="open")
     out.print(url, soft_wrap=True, highlight=False)
     if browser and not webbrowser.open(url):
         err.print("No browser could be opened here; open the address above.")

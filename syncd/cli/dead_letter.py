@@ -20,7 +20,7 @@ IdOption = Annotated[list[str] | None, typer.Option("--id", help="Only this subj
 @app.command("list")
 def list_(config: ConfigOption = None, dataset: DatasetOption = None, as_json: JsonOption = False) -> None:
     """Show the dead letters and why they died."""
-    letters = with_parts(load(config), lambda parts: parts.state.dead_letters(dataset))
+    letters = with_parts(load(config), lambda parts: parts.state.dead_letters(dataset), doing="dead letters")
     show([_row(letter) for letter in letters], as_json=as_json, empty="No dead letters.")
 
 
@@ -31,7 +31,7 @@ def retry(config: ConfigOption = None, dataset: DatasetOption = None, id_: IdOpt
     async def revive(parts: "Assembly") -> int:
         return await parts.state.revive(await _chosen(parts, dataset, id_))
 
-    out.print(f"{with_parts(load(config), revive)} made due again.")
+    out.print(f"{with_parts(load(config), revive, doing='retry')} made due again.")
 
 
 @app.command()

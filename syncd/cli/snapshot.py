@@ -57,7 +57,7 @@ def list_(name: NameArgument, config: ConfigOption = None, as_json: JsonOption =
         versions = await parts.snapshots[name].versions(name)
         return [_row(v) | {"tags": [t for t, n in tags.items() if n == v.number]} for v in versions]
 
-    show(with_parts(loaded, rows), as_json=as_json, empty=f"{name} has no version yet.")
+    show(with_parts(loaded, rows, doing="versions"), as_json=as_json, empty=f"{name} has no version yet.")
 
 
 @app.command("show")
@@ -73,7 +73,7 @@ def show_(
         uri = f"{loaded.datasets[name].snapshots.url.rstrip('/')}/{name}@{found.name}"
         return _row(found) | {"by_status": dict(found.by_status), "open": f'syncd.open_snapshot("{uri}")'}
 
-    found = with_parts(loaded, info)
+    found = with_parts(loaded, info, doing="version")
     if as_json:
         print_json(found)
     else:
@@ -96,7 +96,7 @@ def diff(
         numbers = [(await _find(parts, name, version)).number for version in (before, after)]
         return await parts.snapshots[name].diff(name, *numbers)
 
-    found = with_parts(loaded, compare)
+    found = with_parts(loaded, compare, doing="compare")
     changes = {"inserted": found.inserted, "updated": found.updated, "deleted": found.deleted}
     if as_json:
         print_json(changes | {"labels_before": dict(found.labels_before), "labels_after": dict(found.labels_after)})
@@ -130,7 +130,7 @@ def tag(
         await parts.snapshots[name].tag(name, tag, found.number)
         return found.name
 
-    out.print(f"{tag} → {with_parts(loaded, point)}")
+    out.print(f"{tag} → {with_parts(loaded, point, doing='tag')}")
 
 
 async def _find(parts: "Assembly", name: str, version: str) -> VersionInfo:

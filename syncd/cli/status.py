@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show every dataset: subjects waiting, dead letters, staged changes and the newest version."""
-    rows = with_parts(load(config), _rows)
+    rows = with_parts(load(config), _rows, doing="status")
     show(rows, as_json=as_json, empty="No dataset is configured.")
 
 
