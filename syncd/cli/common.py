@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,12 +61,7 @@ def with_parts(
                 return await use(parts)
 
         configure_logging("warning", "console")
-        return run(job())
-
-
-def run(job: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end."""
-    return asyncio.run(job)
+        return asyncio.run(job())
 
 
 def the_dataset(config: Config, name: str) -> str:

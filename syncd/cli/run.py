@@ -1,12 +1,12 @@
 """`syncd run`: the daemon in the foreground, as service managers want it."""
 
+import asyncio
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from syncd.cli.common import ConfigOption, load
-from syncd.cli.common import run as run_job
 
 
 class LogFormat(StrEnum):
@@ -32,4 +32,4 @@ def run(
 
     loaded = load(config)
     configure_logging(loaded.log.level, log_format or loaded.log.format)
-    run_job(daemon.run(loaded))
+    asyncio.run(daemon.run(loaded))

@@ -129,7 +129,7 @@ def _row(dataset: Dataset, content: TaskContent, annotation: Annotation, record:
         ground_truth=annotation.ground_truth,
         labels=labels_of(annotation.result),
         result=_json(annotation.result),
-        data=_json({k: v for k, v in content.data.items() if not k.startswith("syncd_")}),
+        data=_json(content.data),
         object_uri=f"{record.ref.bucket}/{record.ref.key}" if record else None,
         bucket=record.ref.bucket if record else None,
         key=record.ref.key if record else None,
@@ -144,10 +144,10 @@ def _row(dataset: Dataset, content: TaskContent, annotation: Annotation, record:
         model_version=annotation.model_version,
         prediction=_json(annotation.prediction) if annotation.prediction is not None else None,
     )
-    return dataclasses.replace(row, digest=row_digest(row))
+    return dataclasses.replace(row, digest=_digest(row))
 
 
-def row_digest(row: Row) -> str:
+def _digest(row: Row) -> str:
     """The sha256 of every field but the digest itself; `updated_at` is left out.
 
     Label Studio moves it on updates that change nothing, and a row that says the same is the same row.

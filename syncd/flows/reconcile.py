@@ -1,8 +1,8 @@
 """Marks what may have been missed. No second engine: it lists, compares, and marks; the other flows act.
 
-Three looks, each in constant memory: objects against records in key order; changed tasks behind a cursor; all
-task ids against records. Called by the daemon's timer and on a source's wish (`rescan`), and by
-`syncd reconcile` and `syncd dataset diff`, which use `dry_run`.
+Three looks: objects against records in key order; changed tasks behind a cursor; all task ids against records.
+Memory grows only with the tasks that are not as they should be. Called by the daemon's timer and on a source's wish
+(`rescan`), and by `syncd reconcile` and `syncd dataset diff`, which use `dry_run`.
 """
 
 from collections.abc import AsyncGenerator, Sequence

@@ -1,13 +1,14 @@
 """`syncd doctor`: tries everything the daemon will need, one finding a line, with what to do about it.
 
-Called by the command line. It reads and probes; the only traces it leaves are the snapshot store's probe object
-(removed again) and the webhook a running daemon would register as well.
+Called by the command line. It reads and probes; the only traces it leaves are the snapshot store's one small probe
+object and the webhook that the daemon registers as well.
 """
 
 import asyncio
 import os
 import socket
 import time
+import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,12 +164,26 @@ async def _opened(parts: Assembly, dataset: Dataset, what: str) -> AsyncIterator
 
 
 async def _webhook(parts: Assembly, remote: AnnotatorDataset, name: str, what: str) -> Finding:
+    """Whether our address leads to us, as far as this host can tell, and whether the annotator accepts it."""
     url = parts.webhook_url(name)
+    running = holder_of(parts.config.state.url) is not None
+    if running and not await asyncio.to_thread(_answers, parts.config.receiver.public_url):
+        detail = f"{parts.config.receiver.public_url} does not lead to the running daemon: mend receiver.public_url"
+        return Finding(f"{what} webhook", False, detail)
     try:
         status = await remote.ensure_webhook(url, await parts.webhook_secret(name))
     except SyncdError as error:
         return Finding(f"{what} webhook", False, str(error))
     if status.registered:
-        return Finding(f"{what} webhook", True, f"the annotator may call {url}")
+        tried = "" if running else " (not tried: the daemon does not run)"
+        return Finding(f"{what} webhook", True, f"the annotator may call {url}{tried}")
     polling = parts.config.reconcile.poll_every
     return Finding(f"{what} webhook", None, f"{status.reason} Until then changes are read every {polling:g} s.")
+
+
+def _answers(public_url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{public_url}/livez", timeout=5) as answer:  # noqa: S310 - http(s), by validation
+            return bool(answer.read() == b"alive")
+    except OSError:
+        return False

@@ -9,6 +9,7 @@ from syncd.domain.model import Kind, Mark, Subject, VersionInfo
 from syncd.flows.reconcile import Caution, reconcile_changes
 from syncd.flows.snapshot import commit_staged
 from syncd.service.assembly import Assembly, assemble
+from syncd.state import holder_of
 
 ASK_EVERY_S = 0.2
 DAEMON_TIMEOUT_S = 120.0
@@ -25,17 +26,18 @@ def snapshot_now(config: Config, name: str, step: Callable[[str], None]) -> Vers
 
 async def _snapshot_now(config: Config, name: str, step: Callable[[str], None]) -> VersionInfo | None:
     try:
-        async with assemble(config, exclusive=True) as parts:
+        async with assemble(config, exclusive=True, observing=True) as parts:
             return await _here(parts, name, step)
-    except ConfigError as error:
-        if not any(problem.field == "state.url" for problem in error.problems):
+    except ConfigError:
+        if holder_of(config.state.url) is None:
             raise
-    async with assemble(config, exclusive=False) as parts:
+    async with assemble(config, exclusive=False, observing=True) as parts:
         return await _by_daemon(parts, name, step)
 
 
 async def _here(parts: Assembly, name: str, step: Callable[[str], None]) -> VersionInfo | None:
     step("reading what changed")
+    await parts.remote(name)
     await reconcile_changes(parts.datasets[name], Caution())
     workers = parts.workers()
     while await workers.start_one():
@@ -52,6 +54,7 @@ async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) ->
     """Mark what changed, then the dataset, and wait until the daemon has settled both."""
     before = len(await parts.snapshots[name].versions(name))
     step("asking the running daemon")
+    await parts.remote(name)
     await reconcile_changes(parts.datasets[name], Caution())
     try:
         async with asyncio.timeout(DAEMON_TIMEOUT_S):

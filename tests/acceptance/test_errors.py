@@ -160,11 +160,29 @@ def test_a_port_that_is_taken(site: Site) -> None:
 
 
 def test_commands_that_only_look_make_nothing_in_label_studio(site: Site) -> None:
-    for command in (("dataset", "stats", "photos"), ("dataset", "diff", "photos"), ("reconcile", "--dry-run")):
+    for command in (
+        ("dataset", "stats", "photos"),
+        ("dataset", "diff", "photos"),
+        ("reconcile", "--dry-run"),
+        ("snapshot", "create", "photos"),
+    ):
         done = _run(site, *command)
         assert done.returncode == 1
         assert "not in its annotator yet" in done.stderr
     assert site.person.project(site.title) is None
+
+
+def test_an_address_that_does_not_lead_to_the_daemon_is_found_and_the_webhook_is_left_alone(site: Site) -> None:
+    site.start()
+    until("webhook", lambda: "webhook.registered" in site.log())
+    wrong = {"SYNCD_RECEIVER__PUBLIC_URL": f"http://127.0.0.1:{free_port()}"}
+    doctor = site.cli("doctor", env=wrong)
+    assert doctor.returncode == 1
+    assert "receiver.public_url" in doctor.stdout
+    project = site.person.project(site.title)
+    assert project
+    (webhook,) = site.person.fetch(f"/api/webhooks/?project={project['id']}").json()
+    assert f":{site.port}/" in webhook["url"]
 
 
 def test_a_dataset_that_a_person_deleted_can_be_started_anew_and_its_rows_leave_the_next_version(site: Site) -> None:

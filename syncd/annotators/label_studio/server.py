@@ -15,7 +15,7 @@ from syncd.annotators.label_studio.errors import Forbidden, Garbled, Refused
 from syncd.annotators.label_studio.listing import Listing
 from syncd.annotators.label_studio.options import LabelStudioOptions
 from syncd.annotators.label_studio.storages import Storages
-from syncd.domain.errors import ConfigError, Problem
+from syncd.domain.errors import ConfigError, Problem, Retryable
 from syncd.domain.events import AnnotationEvent, parse_label_studio
 from syncd.domain.labels.configs import LabelConfig, parse_label_config
 from syncd.domain.model import JsonObject
@@ -117,7 +117,8 @@ class LabelStudio:
             raise _project_refused(error, spec) from None
         log.info("project.created", title=made.title, project=made.id)
         found = await self._find(spec.title)  # what it was made as, in the form of the listing
-        assert found is not None and found["id"] == made.id  # noqa: S101, PT018
+        if found is None:
+            raise Retryable(f"the project {spec.title!r} was made in Label Studio, but is not listed there yet")
         return found
 
     async def _settle_drift(self, project: JsonObject, spec: DatasetSpec, ours: LabelConfig) -> str:
