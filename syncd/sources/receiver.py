@@ -70,7 +70,6 @@ class Receiver:
         self._inboxes = inboxes
         self._probes = probes
         self._limits = limits
-        self._reaper = _Reaper(limits.header_timeout)
 
     @asynccontextmanager
     async def listen(self, host: str, port: int) -> "AsyncIterator[int]":
@@ -78,21 +77,21 @@ class Receiver:
 
         Raises OSError when the address cannot be bound.
         """
-        app = web.Application(client_max_size=self._limits.body, middlewares=[self._reaper.watch, self._shield])
+        app = web.Application(client_max_size=self._limits.body, middlewares=[self._shield])
         app.router.add_post("/webhooks/{tail:.+}", self._webhook, name="webhook")
         app.router.add_get("/livez", _live, name="livez")
         app.router.add_get("/readyz", self._ready, name="readyz")
         app.router.add_get("/metrics", self._metrics, name="metrics")
-        # Senders keep few connections; an idle one is worth no more than a slow header.
-        runner = web.AppRunner(app, access_log=None, keepalive_timeout=self._limits.header_timeout)
+        # aiohttp has no limit for a header of its own; its keep-alive timer runs from the connection on, and also
+        # while a header trickles in. Senders keep few connections: an idle one is worth no more than a slow header.
+        patience = self._limits.header_timeout
+        runner = web.AppRunner(app, access_log=None, keepalive_timeout=patience, lingering_time=patience)
         await runner.setup()
-        reaper = asyncio.create_task(self._reaper.run(runner), name="reaper")
         try:
             site = web.TCPSite(runner, host, port, reuse_address=True)
             await site.start()
             yield runner.addresses[0][1]
         finally:
-            reaper.cancel()
             await runner.cleanup()
 
     @web.middleware
@@ -158,33 +157,3 @@ def _authentic(request: web.Request, secret: str) -> bool:
     """One header, compared in constant time, on bytes so that nothing a sender writes can raise."""
     shown = request.headers.getall(WEBHOOK_SECRET_HEADER, [])
     return len(shown) == 1 and hmac.compare_digest(shown[0].encode("utf-8", "surrogateescape"), secret.encode())
-
-
-class _Reaper:
-    """Closes connections that do not get a whole request header across in time: aiohttp has no such limit."""
-
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
-        self._since: dict[object, float] = {}
-        self._busy: set[object] = set()
-
-    @web.middleware
-    async def watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        connection = request.protocol
-        self._busy.add(connection)
-        try:
-            return await handler(request)
-        finally:
-            self._busy.discard(connection)
-            self._since[connection] = asyncio.get_running_loop().time()
-
-    async def run(self, runner: web.AppRunner) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self._timeout / 4)
-            server = runner.server
-            connections = server.connections if server else []
-            self._since = {c: self._since.get(c, loop.time()) for c in connections}
-            for connection in connections:
-                if connection not in self._busy and loop.time() - self._since[connection] > self._timeout:
-                    connection.force_close()

@@ -96,6 +96,13 @@ async def test_a_header_that_trickles_is_closed_however_busy_it_looks(post: Post
     assert await post.send(*trickle, pause=0.1) == b""
 
 
+async def test_the_next_header_on_a_connection_may_not_trickle_either(post: Post) -> None:
+    first = request(b"{}").replace(b"Connection: close\r\n", b"")
+    trickle = [b"POST / HTTP/1.1\r\n", *(f"X-{n}: y\r\n".encode() for n in range(20))]
+    assert status(await post.send(first, *trickle, pause=0.1)) in (0, 204)
+    assert post.taken == [b"{}"]
+
+
 async def test_a_body_that_does_not_come_in_time_is_408(post: Post) -> None:
     assert status(await post.send(request(b"{", length=10))) == 408
     assert post.taken == []
