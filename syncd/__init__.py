@@ -12,7 +12,8 @@ This is the training side. Importing it loads nothing; opening a snapshot loads 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from syncd.snapshots.reader import Snapshot, open_snapshot
+    from syncd.training.reader import open_snapshot
+    from syncd.training.snapshot import Snapshot
 
 __all__ = ["Snapshot", "open_snapshot"]
 
@@ -20,6 +21,6 @@ __all__ = ["Snapshot", "open_snapshot"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from syncd.snapshots import reader  # noqa: PLC0415 - the daemon and --help do not pay for Lance
+    from syncd.training import reader  # noqa: PLC0415 - the daemon and --help do not pay for Lance
 
     return getattr(reader, name)

@@ -148,12 +148,12 @@ def _row(dataset: Dataset, content: TaskContent, annotation: Annotation, record:
 
 
 def _digest(row: Row) -> str:
-    """The sha256 of every field but the digest itself; `updated_at` is left out.
+    """The sha256 of every field that the annotator gives; `updated_at` is left out.
 
     Label Studio moves it on updates that change nothing, and a row that says the same is the same row.
     """
     fields = dataclasses.asdict(row)
-    del fields["digest"], fields["updated_at"]
+    del fields["digest"], fields["split"], fields["updated_at"]
     return digest(_json(fields))
 
 

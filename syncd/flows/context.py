@@ -16,6 +16,7 @@ from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.model import ObjectRef
 from syncd.domain.planning import Policy
 from syncd.domain.routing import Routes
+from syncd.domain.splits import Splits
 from syncd.ports import Annotator, AnnotatorDataset, Clock, DatasetSpec, ObjectStore, StateStore
 
 log = structlog.get_logger()
@@ -49,6 +50,7 @@ class Dataset:
     state: StateStore
     clock: Clock
     settle_imports: float = 30.0
+    splits: Splits | None = None
     text_limit: int = 1024 * 1024
     observing: bool = False
     _remote: AnnotatorDataset | None = None

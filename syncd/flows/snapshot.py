@@ -30,7 +30,7 @@ async def commit_staged(dataset: Dataset, snapshots: SnapshotStore) -> VersionIn
     """Commit what is staged as one version; None when the newest version holds all of it already."""
     changes = await dataset.state.staged(dataset.name, limit=MOST_ROWS)
     await dataset.state.put(waiting_since(dataset.name), "")
-    version = await snapshots.commit(dataset.name, changes, dataset.config.hash)
+    version = await snapshots.commit(dataset.name, changes, dataset.config.canonical, dataset.splits)
     await dataset.state.committed(dataset.name, changes)
     if version:
         counts = {"inserted": version.inserted, "updated": version.updated, "deleted": version.deleted}

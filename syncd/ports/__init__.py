@@ -17,7 +17,7 @@ from syncd.ports.annotator import (
 )
 from syncd.ports.clock import Clock
 from syncd.ports.objects import Deliver, EventSource, ObjectStore, Seen
-from syncd.ports.snapshots import Diff, SnapshotStore
+from syncd.ports.snapshots import Collected, Damage, Diff, Retention, SnapshotStore, TagMove, Trouble
 from syncd.ports.state import Backlog, Cursors, Lane, Records, Staging, StateStore, Subjects
 
 __all__ = [
@@ -28,7 +28,9 @@ __all__ = [
     "Backlog",
     "Changed",
     "Clock",
+    "Collected",
     "Cursors",
+    "Damage",
     "DatasetSpec",
     "Deliver",
     "Diff",
@@ -36,11 +38,14 @@ __all__ = [
     "Lane",
     "ObjectStore",
     "Records",
+    "Retention",
     "Seen",
     "SnapshotStore",
     "Staging",
     "StateStore",
     "Subjects",
+    "TagMove",
     "TaskHeader",
+    "Trouble",
     "WebhookStatus",
 ]

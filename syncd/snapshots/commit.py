@@ -20,6 +20,7 @@ import structlog
 from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.model import StagedChange, VersionInfo
 from syncd.ports import Clock
+from syncd.snapshots.label_configs import keep_label_config
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
 from syncd.snapshots.table import Table
@@ -35,7 +36,7 @@ _ANEW = (
 
 
 def commit(
-    root: Root, dataset: str, changes: Sequence[StagedChange], label_config_hash: str, clock: Clock
+    root: Root, dataset: str, changes: Sequence[StagedChange], label_config: str, clock: Clock
 ) -> VersionInfo | None:
     """Merge and name; None when every row was there and named. Blocking.
 
@@ -49,7 +50,7 @@ def commit(
     if newest and table.tagged("latest") != newest.table_version:
         _publish(names, table, newest)
     merged = table.merge(changes)
-    return _Naming(root, names, table, merged, label_config_hash, clock).run(newest)
+    return _Naming(root, names, table, merged, label_config, clock).run(newest)
 
 
 def _table(root: Root, dataset: str, changes: Sequence[StagedChange], newest: VersionInfo | None) -> Table | None:
@@ -71,7 +72,7 @@ class _Naming:
     names: Names
     table: Table
     merged: bool
-    label_config_hash: str
+    label_config: str
     clock: Clock
 
     def run(self, newest: VersionInfo | None) -> VersionInfo | None:
@@ -102,7 +103,7 @@ class _Naming:
             updated=len(change.updated),
             deleted=len(change.deleted),
             by_status=by_status,
-            label_config_hash=self.label_config_hash,
+            label_config_hash=keep_label_config(self.root, self.names.dataset, self.label_config),
             table_version=self.table.version,
         )
 

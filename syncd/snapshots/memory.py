@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from syncd.domain.errors import Rejected
-from syncd.domain.model import Row, RowStatus, StagedChange, VersionInfo
+from syncd.domain.model import Row, RowStatus, StagedChange, VersionInfo, digest
+from syncd.domain.splits import Splits
 from syncd.ports import Clock, Diff
 from syncd.snapshots.names import check_tag
 from syncd.snapshots.times import canonical
@@ -38,7 +39,9 @@ class MemorySnapshots:
     async def probe(self) -> None:
         """Memory can always be written."""
 
-    async def commit(self, dataset: str, changes: Sequence[StagedChange], label_config_hash: str) -> VersionInfo | None:
+    async def commit(
+        self, dataset: str, changes: Sequence[StagedChange], label_config: str, splits: Splits | None = None
+    ) -> VersionInfo | None:
         """As the port says."""
         there = self._dataset(dataset)
         before = there.versions[-1][1] if there.versions else {}
@@ -55,7 +58,7 @@ class MemorySnapshots:
             updated=len(diff.updated),
             deleted=len(diff.deleted),
             by_status=dict(Counter(row.status.value for row in after.values())),
-            label_config_hash=label_config_hash,
+            label_config_hash=digest(label_config),
             table_version=len(there.versions) + 1,
         )
         there.versions.append((info, after))

@@ -53,7 +53,8 @@ SCHEMA = pa.schema(
         _column("prediction_id", _TEXT, "The prediction the person started from.", null=True),
         _column("model_version", _TEXT, "The model version that made it.", null=True),
         _column("prediction", _JSON, "JSON list: that prediction's regions.", null=True),
-        _column("digest", _TEXT, "sha256 (hex) of all other columns: equal digests, equal rows."),
+        _column("digest", _TEXT, "sha256 (hex) of what the answer is: equal digests, equal rows."),
+        _column("split", _TEXT, "train, val, test …: the object's part, given once for all versions.", null=True),
     ]
 )
 

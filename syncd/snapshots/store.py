@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from syncd.domain.model import Row, StagedChange, VersionInfo
+from syncd.domain.splits import Splits
 from syncd.ports import Clock, Diff
 from syncd.snapshots.commit import commit
 from syncd.snapshots.location import open_root, probe_create_only
@@ -42,9 +43,11 @@ class LanceSnapshots:
         await asyncio.to_thread(probe_create_only, self._root)
         self._probed = True
 
-    async def commit(self, dataset: str, changes: Sequence[StagedChange], label_config_hash: str) -> VersionInfo | None:
+    async def commit(
+        self, dataset: str, changes: Sequence[StagedChange], label_config: str, splits: Splits | None = None
+    ) -> VersionInfo | None:
         """As the port says. A cancelled caller is held until the commit under way has ended."""
-        return await self._write(dataset, lambda: commit(self._root, dataset, changes, label_config_hash, self._clock))
+        return await self._write(dataset, lambda: commit(self._root, dataset, changes, label_config, self._clock))
 
     async def versions(self, dataset: str) -> list[VersionInfo]:
         """As the port says."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from syncd.domain.errors import Rejected
-from syncd.domain.model import RowStatus, VersionInfo
+from syncd.domain.model import RowStatus, VersionInfo, digest
 from syncd.ports import SnapshotStore
 from syncd.snapshots.memory import MemorySnapshots
 from syncd.snapshots.store import LanceSnapshots
@@ -39,7 +39,7 @@ async def test_first_rows_become_v1_with_its_counts(store: SnapshotStore) -> Non
         updated=0,
         deleted=0,
         by_status={"submitted": 2, "skipped": 1},
-        label_config_hash="hash-1",
+        label_config_hash=digest("hash-1"),
         table_version=made.table_version if made else 0,
     )
     assert await store.versions("fruits") == [made]

@@ -27,6 +27,7 @@ from syncd.domain.model import (
 )
 from syncd.domain.planning import OnChange, OnDelete, Policy
 from syncd.domain.routing import Route, Routes
+from syncd.domain.splits import Splits
 from syncd.flows.collect import collect
 from syncd.flows.context import Dataset, SnapshotPolicy
 from syncd.flows.ingest import ingest
@@ -108,13 +109,15 @@ class FaultySnapshots(MemorySnapshots):
         super().__init__(clock=clock)
         self.faults: list[str] = []
 
-    async def commit(self, dataset: str, changes: Sequence[StagedChange], label_config_hash: str) -> VersionInfo | None:
+    async def commit(
+        self, dataset: str, changes: Sequence[StagedChange], label_config: str, splits: Splits | None = None
+    ) -> VersionInfo | None:
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "before":
             raise Retryable("the store is down")
         if fault == "crash-before":
             raise Crash
-        made = await super().commit(dataset, changes, label_config_hash)
+        made = await super().commit(dataset, changes, label_config, splits)
         if fault == "after":
             raise Retryable("the answer was lost")
         if fault == "crash-after":

@@ -52,8 +52,9 @@ class TaskContent:
 class Row:
     """One row of a snapshot: an annotation with its lineage. `annotation_id` is unique in a dataset.
 
-    `result`, `data` and `prediction` are JSON text. `digest` is the sha256 (hex) of all other fields: two rows
-    with one digest are the same row. Field order here is column order in the table.
+    `result`, `data` and `prediction` are JSON text. `digest` is the sha256 (hex) of what an answer is: two rows
+    with one digest are the same row. `split` (train, val, test …) is given by the snapshot store when the object's
+    first row is committed, and stays. Field order here is column order in the table.
     """
 
     annotation_id: str
@@ -79,6 +80,7 @@ class Row:
     model_version: str | None
     prediction: str | None
     digest: str = ""
+    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

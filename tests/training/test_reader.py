@@ -70,9 +70,9 @@ def test_iteration_gives_submitted_rows_with_json_parsed(root: Path) -> None:
 )
 def test_rows_of_a_status_are_the_same_in_every_form(root: Path, status: str, ids: str) -> None:
     snapshot = open_snapshot(root / "fruits@v1")
-    assert sorted(row["annotation_id"] for row in snapshot.rows(status, batch_size=2)) == list(ids)
-    assert sorted(snapshot.to_arrow(status)["annotation_id"].to_pylist()) == list(ids)
-    assert sorted(snapshot.to_pandas(status)["annotation_id"]) == list(ids)
+    assert sorted(row["annotation_id"] for row in snapshot.rows(status=status, batch_size=2)) == list(ids)
+    assert sorted(snapshot.to_arrow(status=status)["annotation_id"].to_pylist()) == list(ids)
+    assert sorted(snapshot.to_pandas(status=status)["annotation_id"]) == list(ids)
 
 
 def test_columns_can_be_chosen(root: Path) -> None:
@@ -85,7 +85,7 @@ def test_columns_can_be_chosen(root: Path) -> None:
 def test_what_is_no_status_or_column_is_told_at_once(root: Path) -> None:
     snapshot = open_snapshot(root / "fruits")
     with pytest.raises(Rejected, match="no status 'done'; there is: submitted, skipped, draft, invalid, all"):
-        snapshot.rows("done")
+        snapshot.rows(status="done")
     with pytest.raises(Rejected, match="no column label, colour; there is: annotation_id, task_id"):
         snapshot.to_arrow(columns=["label", "key", "colour"])
 
@@ -102,9 +102,9 @@ def test_a_snapshot_says_what_it_is(root: Path) -> None:
 
 async def test_an_open_version_stays_while_others_are_made(root: Path) -> None:
     snapshot = open_snapshot(root / "fruits")
-    before = snapshot.to_arrow("all")
+    before = snapshot.to_arrow(status="all")
     await LanceSnapshots(root.as_uri(), clock=FakeClock()).commit("fruits", [put("1", task_id="9"), put("8")], "h")
-    assert snapshot.to_arrow("all") == before
+    assert snapshot.to_arrow(status="all") == before
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ except Exception as error:
 """
     assert _python(code).splitlines() == [
         "4 4",
-        "ConfigError pandas: installed for to_pandas: pip install 'syncd[pandas]' (found not installed)",
+        "ConfigError pandas: installed for this: pip install 'syncd[pandas]' (found not installed)",
     ]
 
 
