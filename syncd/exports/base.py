@@ -33,7 +33,7 @@ class Source:
     """The version to export, and which of its rows. `options`: the format's own, by name."""
 
     snapshot: Snapshot
-    query: Query = field(default_factory=lambda: Query())
+    query: Query = field(default_factory=Query)
     options: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -51,7 +51,7 @@ class Source:
 
     def items(self) -> Iterator[Item]:
         """The items, in order of bucket, key and annotation id: never in the table's order, which compaction moves."""
-        names = [name for name in self.snapshot.schema.names]
+        names = self.snapshot.schema.names
         order = [(name, "ascending") for name in ("bucket", "key", "task_id", "annotation_id") if name in names]
         table = self.snapshot.to_arrow(**self.query).sort_by(order)
         for batch in table.to_batches(max_chunksize=256):
