@@ -12,15 +12,20 @@ This is the training side. Importing it loads nothing; opening a snapshot loads 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from syncd.exports.run import export_snapshot
     from syncd.training.reader import open_snapshot
     from syncd.training.snapshot import Snapshot
 
-__all__ = ["Snapshot", "open_snapshot"]
+__all__ = ["Snapshot", "export_snapshot", "open_snapshot"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "export_snapshot":
+        from syncd.exports import run  # noqa: PLC0415 - as below
+
+        return run.export_snapshot
     from syncd.training import reader  # noqa: PLC0415 - the daemon and --help do not pay for Lance
 
     return getattr(reader, name)

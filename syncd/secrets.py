@@ -5,6 +5,7 @@ restart, and it appears in no repr, log, error or page. Used by the options of e
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -52,3 +53,12 @@ class SecretRef(BaseModel):
     def __str__(self) -> str:
         """The place, not the secret."""
         return f"environment variable {self.env}" if self.env else f"file {self.file}"
+
+
+def text_or_secret(value: object, info: ValidationInfo) -> str | SecretRef:
+    """For a pydantic field that takes text or the place of a secret."""
+    if isinstance(value, Mapping):
+        return SecretRef.model_validate(value, context=info.context)
+    if not isinstance(value, str | SecretRef):
+        raise ValueError('must be text, or { env = "NAME" } or { file = "/path" }')  # noqa: TRY004 - pydantic's word
+    return value

@@ -7,18 +7,18 @@ Nothing survives the process; times of change come from the clock passed in.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import count
 from urllib.parse import urlsplit
 
+from syncd.annotators.memory_person import PersonAtWork, Task
 from syncd.domain.errors import ConfigError, Problem, Rejected
 from syncd.domain.events import AnnotationEvent, parse_label_studio
 from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.labels.task_data import json_task_data, missing_variables
 from syncd.domain.model import (
-    Annotation,
+    AnswerKind,
     DatasetStats,
+    ImportedAnswer,
     JsonObject,
     NewTask,
     ObjectRef,
@@ -30,22 +30,7 @@ from syncd.ports import AnnotatorInfo, Changed, Clock, DatasetSpec, TaskHeader, 
 
 URL = "memory:"
 PAGE_SIZE = 100
-
-
-@dataclass(slots=True)
-class _Task:
-    """One task as kept here; `changed` counts up over all changes of the annotator."""
-
-    id: int
-    marker: str
-    new: NewTask
-    changed: int
-    retired: str | None = None
-    annotations: dict[str, Annotation] = field(default_factory=dict)
-
-    @property
-    def content(self) -> TaskContent:
-        return TaskContent(str(self.id), self.new.task_key, dict(self.new.data), tuple(self.annotations.values()))
+_NOBODY = ObjectRef("", "")
 
 
 class MemoryAnnotator:
@@ -91,7 +76,7 @@ class MemoryAnnotator:
         """Nothing to release."""
 
 
-class MemoryDataset:
+class MemoryDataset(PersonAtWork):
     """Implements `syncd.ports.AnnotatorDataset`, and acts as a person where a test asks for it."""
 
     def __init__(self, annotator: MemoryAnnotator, spec: DatasetSpec, number: int) -> None:
@@ -100,10 +85,11 @@ class MemoryDataset:
         self.drift = ""
         self.webhooks: dict[str, str] = {}
         """URL → secret."""
-        self.work: dict[str, _Task] = {}
+        self.work: dict[str, Task] = {}
         """By rising id."""
         self._title = spec.title
         self._annotator = annotator
+        self.clock, self.changes, self.answers = annotator.clock, annotator.changes, annotator.answers
         self._xml = spec.label_config
 
     @property
@@ -143,8 +129,11 @@ class MemoryDataset:
         if problems:
             raise Rejected("tasks that do not fit the label config", problems=problems)
         numbered = enumerate(tasks, self._annotator.free_task_id())
-        made = [_Task(id_, marker, new, next(self._annotator.changes)) for id_, new in numbered]
+        made = [Task(id_, marker, new, next(self._annotator.changes)) for id_, new in numbered]
         self.work |= {str(task.id): task for task in made}
+        for task in made:
+            for answer in task.new.answers:
+                self._give(task, answer)
         return [str(task.id) for task in made]
 
     async def find_by_marker(self, marker: str) -> dict[str, str]:
@@ -174,6 +163,25 @@ class MemoryDataset:
     async def contents(self, task_ids: Sequence[str]) -> list[TaskContent]:
         """As the port says."""
         return [task.content for task in self._present(task_ids)]
+
+    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> None:
+        """As the port says."""
+        there = self._meant(task)
+        if there is None:
+            return
+        known = {
+            ImportedAnswer(_NOBODY, AnswerKind.ANNOTATION, tuple(a.result)).digest for a in there.annotations.values()
+        }
+        known |= {answer.digest for answer in there.predictions}
+        for answer in answers:
+            if answer.digest not in known:
+                self._give(there, answer)
+
+    def _give(self, task: Task, answer: ImportedAnswer) -> None:
+        if answer.kind is AnswerKind.ANNOTATION:
+            self.submit(str(task.id), list(answer.result))
+        else:
+            task.predictions.append(answer)
 
     async def changed(self, cursor: str | None) -> AsyncIterator[Changed]:
         """As the port says; overlaps by one change."""
@@ -205,7 +213,7 @@ class MemoryDataset:
             tasks=len(self.work),
             labelled=sum(map(bool, submitted)),
             annotations=sum(submitted),
-            predictions=sum(len(task.new.predictions) for task in self.work.values()),
+            predictions=sum(len(task.predictions) for task in self.work.values()),
             skipped=sum(statuses.count(RowStatus.SKIPPED) for statuses in counts),
         )
 
@@ -214,63 +222,15 @@ class MemoryDataset:
         self._annotator.forget(self._title)
         self.work.clear()
 
-    # ------------------------------------------------------------ a person at work
-
-    def submit(self, task_id: str, result: list[JsonObject], *, annotator: str = "1") -> str:
-        """Submit an annotation; its id."""
-        return self._answer(task_id, RowStatus.SUBMITTED, result, annotator)
-
-    def skip(self, task_id: str, *, annotator: str = "1") -> str:
-        """Skip the task; the annotation id."""
-        return self._answer(task_id, RowStatus.SKIPPED, [], annotator)
-
-    def draft(self, task_id: str, result: list[JsonObject], *, annotator: str = "1") -> str:
-        """Leave unsubmitted work; its id. Not seen by `changed`, as in the tools."""
-        return self._answer(task_id, RowStatus.DRAFT, result, annotator)
-
-    def update_annotation(self, annotation_id: str, result: list[JsonObject]) -> None:
-        """Correct an annotation."""
-        task = self._holder(annotation_id)
-        annotation = task.annotations[annotation_id]
-        task.annotations[annotation_id] = replace(annotation, result=result, updated_at=self._now())
-        task.changed = next(self._annotator.changes)
-
-    def delete_annotation(self, annotation_id: str) -> None:
-        """Delete an annotation."""
-        task = self._holder(annotation_id)
-        del task.annotations[annotation_id]
-        task.changed = next(self._annotator.changes)
-
-    def delete_task(self, task_id: str) -> None:
-        """Delete a task with all answers, if it is there."""
-        self.work.pop(task_id, None)
-
-    def _answer(self, task_id: str, status: RowStatus, result: list[JsonObject], annotator: str) -> str:
-        task, number, now = self.work[task_id], next(self._annotator.answers), self._now()
-        id_ = f"draft-{number}" if status is RowStatus.DRAFT else str(number)
-        task.annotations[id_] = Annotation(
-            id_, task_id, status, result, annotator=annotator, created_at=now, updated_at=now
-        )
-        if status is not RowStatus.DRAFT:
-            task.changed = next(self._annotator.changes)
-        return id_
-
-    def _holder(self, annotation_id: str) -> _Task:
-        return next(task for task in self.work.values() if annotation_id in task.annotations)
-
-    def _meant(self, header: TaskHeader) -> _Task | None:
+    def _meant(self, header: TaskHeader) -> Task | None:
         task = self.work.get(header.task_id)
         return task if task and header.task_key in (None, task.new.task_key) else None
 
-    def _present(self, task_ids: Sequence[str]) -> list[_Task]:
+    def _present(self, task_ids: Sequence[str]) -> list[Task]:
         return [self.work[task_id] for task_id in dict.fromkeys(task_ids) if task_id in self.work]
 
-    def _now(self) -> str:
-        instant = datetime.fromtimestamp(self._annotator.clock.now(), UTC)
-        return instant.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
-
-def _pages(tasks: Sequence[_Task]) -> list[Sequence[_Task]]:
+def _pages(tasks: Sequence[Task]) -> list[Sequence[Task]]:
     return [tasks[start : start + PAGE_SIZE] for start in range(0, len(tasks), PAGE_SIZE)]
 
 

@@ -4,7 +4,20 @@ import sys
 
 import typer
 
-from syncd.cli import dataset, dead_letter, demo, doctor, label_config, label_studio, reconcile, run, snapshot, status
+from syncd.cli import (
+    dataset,
+    dead_letter,
+    demo,
+    doctor,
+    export,
+    import_,
+    label_config,
+    label_studio,
+    reconcile,
+    run,
+    snapshot,
+    status,
+)
 from syncd.cli.common import exit_with
 from syncd.domain.errors import SyncdError
 
@@ -20,6 +33,8 @@ app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("status")(status.status)
 app.command("reconcile")(reconcile.reconcile)
+app.command("export")(export.export)
+app.command("import")(import_.import_)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(dead_letter.app, name="dead-letter")

@@ -50,7 +50,8 @@ def _tables(data: Mapping[str, Any], kind: str) -> Tables:
 
 def _names(groups: Mapping[str, Tables]) -> Iterator[Problem]:
     allowed = "a name has 1 to 50 of a-z, 0-9, _ and -, and does not begin with _ or -"
-    for kind, tables in groups.items():
+    triggers = {f"datasets.{name}.triggers": _tables(table, "triggers") for name, table in groups["datasets"].items()}
+    for kind, tables in {**groups, **triggers}.items():
         yield from (Problem(f"{kind}.{name}", "", allowed) for name in tables if not NAME.fullmatch(name))
 
 

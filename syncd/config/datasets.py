@@ -3,20 +3,20 @@
 Part of the configuration models. A label config file is read once, when the configuration is loaded.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, ValidationInfo, field_validator
+from pydantic import Field, InstanceOf, PlainValidator, ValidationInfo, field_validator
 
 from syncd.config.base import Count, Seconds, Section, resolved, with_data_dir
+from syncd.config.plugins import Plugin
 from syncd.config.problems import field_errors
 from syncd.domain.labels import TASKS, label_config
 from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.planning import OnChange, OnDelete
 from syncd.domain.routing import Selection
-from syncd.secrets import SecretRef
+from syncd.secrets import SecretRef, text_or_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,6 @@ class LabelConfigFile:
 
     path: Path
     xml: str
-
-
-def _storage_option(value: object) -> str | SecretRef:
-    if isinstance(value, Mapping):
-        return SecretRef.model_validate(value)
-    if not isinstance(value, str):
-        raise ValueError('must be text, or { env = "NAME" } or { file = "/path" }')  # noqa: TRY004 - pydantic's word
-    return value
 
 
 def _label_config_file(value: object, info: ValidationInfo) -> LabelConfigFile:
@@ -56,7 +48,7 @@ class Snapshots(Section):
         description="Where the tables are: file:///folder, s3://, gs:// or az://; {data_dir} stands for data_dir.",
         validate_default=True,
     )
-    storage_options: dict[str, Annotated[str | SecretRef, PlainValidator(_storage_option)]] = Field(
+    storage_options: dict[str, Annotated[str | SecretRef, PlainValidator(text_or_secret)]] = Field(
         {}, description="Credentials and options of that store: text, or where a secret is.", repr=False
     )
     after_changes: Count = Field(100, description="Make a version once so many rows changed.")
@@ -104,6 +96,9 @@ class Dataset(Section):
     webhook: bool = Field(True, description="Whether to have the annotator call the receiver about annotations.")
     text_limit: int = Field(1024 * 1024, ge=1, description="Largest object whose text is put into its task, bytes.")
     snapshots: Snapshots = Field(Snapshots(), description="When and where.", validate_default=True)
+    triggers: dict[str, InstanceOf[Plugin]] = Field(
+        {}, description="What is done when a version appears or a tag moves, by name."
+    )
 
     @field_validator("include", "exclude")
     @classmethod

@@ -6,6 +6,7 @@ Called by `cli`. Reads the configuration file and the label configs it names, no
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from syncd.config.base import resolved
 from syncd.config.checks import cross_check
 from syncd.config.environment import overlay
 from syncd.config.models import Config
-from syncd.config.plugins import GROUPS, Plugin, load_plugin
+from syncd.config.plugins import Plugin, load_plugin
 from syncd.config.problems import problems_of
 from syncd.domain.errors import ConfigError, Problem
 
@@ -31,9 +32,10 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
     context: dict[str, Any] = {"base": file.absolute().parent}
     context["data_dir"] = _fill_in(data, context["base"], environ)
     problems += cross_check(data)
-    plugins = {kind: _plugins(kind, data.get(kind), context, origins, problems) for kind in GROUPS}
+    load = _Loading(context, origins, problems)
+    plugins = {kind: load.plugins((kind,), data.get(kind)) for kind in ("sources", "annotators")}
     try:
-        config = Config.model_validate({**data, **plugins}, context=context)
+        config = Config.model_validate({**data, **plugins, "datasets": load.datasets(data)}, context=context)
     except ValidationError as error:
         raise ConfigError([*problems_of(error, Config, (), origins), *problems]) from None
     if problems:
@@ -88,19 +90,37 @@ def _fill_in(data: dict[str, Any], base: Path, environ: Mapping[str, str]) -> Pa
     return None
 
 
-def _plugins(
-    kind: str, tables: object, context: Mapping[str, Any], origins: Mapping[str, str], problems: list[Problem]
-) -> object:
-    """The plug-ins that are right; what is wrong with the others is added to `problems`."""
-    if not isinstance(tables, dict):
-        return tables or {}
-    plugins: dict[str, Plugin] = {}
-    for name, table in tables.items():
-        if not isinstance(table, dict):
-            problems.append(Problem(f"{kind}.{name}", "", "must be a table"))
-            continue
-        try:
-            plugins[name] = load_plugin(kind, name, table, context, origins)
-        except ConfigError as error:
-            problems += error.problems
-    return plugins
+@dataclass(frozen=True, slots=True)
+class _Loading:
+    """Makes plug-ins of those tables that are right; what is wrong with the others is added to `problems`."""
+
+    context: Mapping[str, Any]
+    origins: Mapping[str, str]
+    problems: list[Problem]
+
+    def plugins(self, place: tuple[str, ...], tables: object) -> object:
+        """The plug-ins of the tables at a place. What is no table is left for the model to complain about."""
+        if not isinstance(tables, dict):
+            return tables or {}
+        plugins: dict[str, Plugin] = {}
+        for name, table in tables.items():
+            if not isinstance(table, dict):
+                self.problems.append(Problem(".".join((*place, name)), "", "must be a table"))
+                continue
+            try:
+                plugins[name] = load_plugin((*place, name), table, self.context, self.origins)
+            except ConfigError as error:
+                self.problems += error.problems
+        return plugins
+
+    def datasets(self, data: Mapping[str, Any]) -> object:
+        """The tables of the datasets, with their triggers made."""
+        datasets = data.get("datasets", {})
+        if not isinstance(datasets, dict):
+            return datasets
+        return {
+            name: {**table, "triggers": self.plugins(("datasets", name, "triggers"), table["triggers"])}
+            if isinstance(table, dict) and "triggers" in table
+            else table
+            for name, table in datasets.items()
+        }

@@ -114,6 +114,25 @@ class Reconcile(Section):
     )
 
 
+class Deliveries(Section):
+    """How events of versions and tags reach the targets of triggers."""
+
+    look_every: Seconds = Field(
+        15.0, description="Time between two looks for versions and tags that another process made, seconds."
+    )
+    first: Seconds = Field(5.0, description="Delay after the first failure, seconds; it doubles each time.")
+    longest: Seconds = Field(3600.0, description="Longest delay between two tries, seconds.", validate_default=True)
+    give_up_after: Seconds = Field(86400.0, description="Failing for so long, a delivery is given up, seconds (1 day).")
+    keep: Seconds = Field(2592000.0, description="How long the log of a delivery is kept, seconds (30 days).")
+
+    @field_validator("longest")
+    @classmethod
+    def _not_below_first(cls, longest: float, info: ValidationInfo) -> float:
+        if longest < info.data.get("first", 0.0):
+            raise ValueError("must not be shorter than deliveries.first")
+        return longest
+
+
 class Shutdown(Section):
     """How the daemon ends."""
 
@@ -133,6 +152,7 @@ class Config(Section):
     worker: Worker = Field(Worker(), description="The workers.")
     retry: Retry = Field(Retry(), description="The long retry.")
     reconcile: Reconcile = Field(Reconcile(), description="Reconciliation.")
+    deliveries: Deliveries = Field(Deliveries(), description="Deliveries to triggers.")
     shutdown: Shutdown = Field(Shutdown(), description="Shutdown.")
     sources: dict[str, InstanceOf[Plugin]] = Field({}, description="Where objects and their events come from, by name.")
     annotators: dict[str, InstanceOf[Plugin]] = Field({}, description="Annotation tools, by name.")

@@ -1,8 +1,8 @@
-"""Sources and annotators by type: the class is found by entry point and checks its own options.
+"""Sources, annotators and triggers by type: the class is found by entry point and checks its own options.
 
 Used by the loader. A class is imported only when the file names its type. It has an attribute `Options`, a
 pydantic model of everything in its table but `type`; strangers' classes come in by the same entry point groups
-as ours, `syncd.sources` and `syncd.annotators`.
+as ours, `syncd.sources`, `syncd.annotators` and `syncd.triggers`.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,12 +15,12 @@ from pydantic import BaseModel, ValidationError
 from syncd.config.problems import problems_of
 from syncd.domain.errors import ConfigError, Problem
 
-GROUPS = {"sources": "syncd.sources", "annotators": "syncd.annotators"}
+GROUPS = {"sources": "syncd.sources", "annotators": "syncd.annotators", "triggers": "syncd.triggers"}
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """A configured source or annotator: its class, and the options to make one with."""
+    """A configured source, annotator or trigger: its class, and the options to make one with."""
 
     type: str
     factory: Callable[..., Any]
@@ -28,15 +28,18 @@ class Plugin:
 
 
 def load_plugin(
-    kind: str, name: str, table: Mapping[str, Any], context: Mapping[str, Any], origins: Mapping[str, str]
+    place: tuple[str, ...], table: Mapping[str, Any], context: Mapping[str, Any], origins: Mapping[str, str]
 ) -> Plugin:
-    """The plug-in of `[kind.name]`. ConfigError names every problem of the table by its full dotted name."""
+    """The plug-in of `[sources.NAME]`: `place` is where its table stands, the last part but one says what it is.
+
+    ConfigError names every problem of the table by its full dotted name.
+    """
     options = {key: value for key, value in table.items() if key != "type"}
-    factory = _factory(kind, f"{kind}.{name}.type", table.get("type"))
+    factory = _factory(place[-2], ".".join((*place, "type")), table.get("type"))
     try:
         checked = factory.Options.model_validate(options, context=dict(context))
     except ValidationError as error:
-        raise ConfigError(problems_of(error, factory.Options, (kind, name), origins)) from None
+        raise ConfigError(problems_of(error, factory.Options, place, origins)) from None
     return Plugin(str(table["type"]), factory, checked)
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from syncd.domain.errors import ConfigError, Problem, Rejected
+from syncd.domain.errors import ConfigError, Problem, Rejected, Retryable
 from syncd.domain.labels.configs import LabelConfig
-from syncd.domain.model import ObjectRef
+from syncd.domain.model import IMPORTED, ObjectRef
 from syncd.domain.planning import Policy
 from syncd.domain.routing import Routes
 from syncd.domain.splits import Splits
+from syncd.flows.imported_texts import ImportedTexts
 from syncd.ports import Annotator, AnnotatorDataset, Clock, DatasetSpec, ObjectStore, StateStore
 
 log = structlog.get_logger()
@@ -62,8 +63,16 @@ class Dataset:
         return self.spec.name
 
     def wants(self, ref: ObjectRef) -> bool:
-        """Whether the configuration selects this object for the dataset."""
-        return self.name in self.routes.datasets(ref)
+        """Whether the configuration selects this object for the dataset; what was imported was asked for."""
+        return ref.bucket.startswith(IMPORTED) or self.name in self.routes.datasets(ref)
+
+    def store(self, bucket: str) -> ObjectStore:
+        """The bucket's store. Retryable: its source was taken out of the configuration, perhaps for a while."""
+        if bucket.startswith(IMPORTED):
+            return ImportedTexts(self.state, self.name, bucket, self.clock)
+        if bucket not in self.stores:
+            raise Retryable(f"no source of {self.name} has bucket {bucket} any more; configure it, or drop this")
+        return self.stores[bucket]
 
     async def remote(self) -> AnnotatorDataset:
         """The dataset inside its annotator, made there if need be.

@@ -15,6 +15,7 @@ import structlog
 from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.domain.model import (
     Claim,
+    ImportedAnswer,
     Intent,
     Kind,
     Mark,
@@ -30,7 +31,8 @@ from syncd.domain.model import (
 )
 from syncd.domain.planning import Plan, plan
 from syncd.flows.context import Dataset
-from syncd.ports import AnnotatorDataset, ObjectStore, TaskHeader
+from syncd.flows.imported import give_imported, note_given
+from syncd.ports import AnnotatorDataset, TaskHeader
 
 log = structlog.get_logger()
 
@@ -45,6 +47,7 @@ class _Pass:
     remote: AnnotatorDataset
     settled: list[Settlement] = field(default_factory=list)
     planned: list[tuple[Claim, Plan]] = field(default_factory=list)
+    wanted: dict[ObjectRef, list[ImportedAnswer]] = field(default_factory=dict)
 
     def done(self, claim: Claim, reason: str) -> None:
         self.settled.append(Settlement(claim, Outcome.DONE, reason))
@@ -65,8 +68,10 @@ async def ingest(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
     """Bring the tasks of these objects up to date. Raises Retryable and ConfigError for the whole batch."""
     run = _Pass(dataset, await dataset.remote())
     unknown = await _adopt(dataset, run.remote)
+    run.wanted = await dataset.state.wanted(dataset.name, [ObjectRef.from_id(claim.subject.id) for claim in claims])
     await _plan_all(run, claims, unknown)
     await _place(run)
+    await give_imported(dataset, run.remote, run.wanted)
     await _retire(run)
     await _restore(run)
     for claim, planned in run.planned:
@@ -126,7 +131,7 @@ async def _plan_one(run: _Pass, ref: ObjectRef, seen: Observation | None, record
         planned = _plan(dataset, ref, seen, records)
         if not (planned.retire or (records and (planned.place or planned.restore))):
             return planned
-    seen = await _store(dataset, ref).head(ref.key)
+    seen = await dataset.store(ref.bucket).head(ref.key)
     return _plan(dataset, ref, seen, records) if seen.settled else None
 
 
@@ -135,13 +140,6 @@ def _plan(dataset: Dataset, ref: ObjectRef, seen: Observation, records: Sequence
     if planned.place and not dataset.wants(ref):
         return Plan(reason="not selected by the configuration")
     return planned
-
-
-def _store(dataset: Dataset, ref: ObjectRef) -> ObjectStore:
-    """The bucket's store. Retryable: its source was taken out of the configuration, perhaps for a while."""
-    if ref.bucket not in dataset.stores:
-        raise Retryable(f"no source of {dataset.name} has bucket {ref.bucket} any more; configure it, or drop this")
-    return dataset.stores[ref.bucket]
 
 
 # ---------------------------------------------------------------- place
@@ -165,7 +163,8 @@ async def _prepare(
     try:
         data = run.remote.task_data(placement.ref, await _text(run, placement.ref))
         meta = {"syncd": _lineage(run.dataset, placement)}
-        batch.append((claim, placement, NewTask(placement.task_key, data, meta)))
+        answers = tuple(run.wanted.get(placement.ref, ()))
+        batch.append((claim, placement, NewTask(placement.task_key, data, meta, answers)))
     except SyncdError as error:
         run.failed(claim, error)
 
@@ -174,7 +173,7 @@ async def _text(run: _Pass, ref: ObjectRef) -> str | None:
     """The object's text where tasks carry it; None elsewhere."""
     if not run.remote.inline_text:
         return None
-    body = await _store(run.dataset, ref).get(ref.key, limit=run.dataset.text_limit)
+    body = await run.dataset.store(ref.bucket).get(ref.key, limit=run.dataset.text_limit)
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -203,6 +202,8 @@ async def _import(
     records = [_record(dataset, placement, task_id) for placement, task_id in zip(placements, ids, strict=True)]
     await dataset.state.record(records, fulfils=intent.marker)
     log.info("task.created", dataset=dataset.name, tasks=len(records))
+    came_with = {r.task_id: run.wanted.pop(r.ref) for r in records if r.ref in run.wanted}
+    await note_given(dataset, came_with)
     return []
 
 

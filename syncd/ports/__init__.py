@@ -17,8 +17,9 @@ from syncd.ports.annotator import (
 )
 from syncd.ports.clock import Clock
 from syncd.ports.objects import Deliver, EventSource, ObjectStore, Seen
-from syncd.ports.snapshots import Collected, Damage, Diff, Retention, SnapshotStore, TagMove, Trouble
-from syncd.ports.state import Backlog, Cursors, Lane, Records, Staging, StateStore, Subjects
+from syncd.ports.snapshots import Collected, Damage, Retention, SnapshotStore, TagMove, Trouble
+from syncd.ports.state import Backlog, Cursors, Deliveries, Imports, Lane, Records, Staging, StateStore, Subjects
+from syncd.ports.triggers import Publish, Surroundings, Target, Trigger
 
 __all__ = [
     "WEBHOOK_SECRET_HEADER",
@@ -33,10 +34,12 @@ __all__ = [
     "Damage",
     "DatasetSpec",
     "Deliver",
-    "Diff",
+    "Deliveries",
     "EventSource",
+    "Imports",
     "Lane",
     "ObjectStore",
+    "Publish",
     "Records",
     "Retention",
     "Seen",
@@ -44,8 +47,11 @@ __all__ = [
     "Staging",
     "StateStore",
     "Subjects",
+    "Surroundings",
     "TagMove",
+    "Target",
     "TaskHeader",
+    "Trigger",
     "Trouble",
     "WebhookStatus",
 ]

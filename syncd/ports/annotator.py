@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from syncd.domain.events import AnnotationEvent
-from syncd.domain.model import DatasetStats, JsonObject, NewTask, ObjectRef, TaskContent, TaskState
+from syncd.domain.model import DatasetStats, ImportedAnswer, JsonObject, NewTask, ObjectRef, TaskContent, TaskState
 
 WEBHOOK_SECRET_HEADER = "X-Syncd-Secret"  # noqa: S105 - the header's name
 """In which header an annotator shows the secret that our webhook was registered with."""
@@ -138,6 +138,14 @@ class AnnotatorDataset(Protocol):
 
     async def contents(self, task_ids: Sequence[str]) -> list[TaskContent]:
         """The tasks with all their annotations, drafts and skips. Absent tasks are left out; any order."""
+        ...
+
+    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> None:
+        """Give a task the answers it lacks. Idempotent: one that says what an answer there says is not added.
+
+        A task that is gone, or whose id carries another key, gets none. After Retryable with `effect_possible`
+        the answer may appear later: give it again only when it has had time to.
+        """
         ...
 
     def changed(self, cursor: str | None) -> AsyncIterator[Changed]:

@@ -1,23 +1,13 @@
 """Versioned rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from syncd.domain.diff import Diff
 from syncd.domain.model import Row, StagedChange, VersionInfo
 from syncd.domain.splits import Splits
-
-
-@dataclass(frozen=True, slots=True)
-class Diff:
-    """What changed between two versions, by annotation id; label counts before and after (submitted rows)."""
-
-    inserted: tuple[str, ...]
-    updated: tuple[str, ...]
-    deleted: tuple[str, ...]
-    labels_before: Mapping[str, int]
-    labels_after: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +34,10 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What garbage collection took (or would take): version numbers, and the bytes that came free."""
+    """What garbage collection took (or would take): version numbers, and the bytes that came free.
+
+    Bytes may come free later than their version goes: a store may spare what is young.
+    """
 
     versions: tuple[int, ...]
     bytes: int
@@ -89,11 +82,15 @@ class SnapshotStore(Protocol):
         """All named versions that garbage collection left, oldest first; empty where there are none."""
         ...
 
+    async def find(self, dataset: str, name: str) -> VersionInfo:
+        """The version that a name means: `v3`, a tag, or `latest`. Rejected: there is none; says what there is."""
+        ...
+
     async def tag(self, dataset: str, tag: str, number: int, *, by: str = "", expected: int | None = None) -> None:
-        """Point a movable name at a version. Idempotent.
+        """Point a movable name at a version. Idempotent: nothing is done where it points there, whatever `expected`.
 
         `expected`: move it only from that version (0: only where it is not set yet). Conflict: it points elsewhere.
-        Rejected: no such version (any more), or a name that is no tag (`v3`).
+        `by`: who says so, for the history. Rejected: no such version (any more), or a name that is no tag (`v3`).
         """
         ...
 
@@ -112,13 +109,18 @@ class SnapshotStore(Protocol):
     async def collect_garbage(self, dataset: str, keep: Retention, *, dry_run: bool = False) -> Collected:
         """Take away versions that nothing keeps, and the files only they need. Never the newest, nor a tagged one.
 
+        `dry_run`: only say what would be taken now.
+
         Safe against tagging, committing and another collection at once: a version is either tagged or taken, never
         both. A crash in the middle is finished by the next collection.
         """
         ...
 
     async def restore(self, dataset: str, number: int, by: str = "") -> VersionInfo | None:
-        """Make a new version that holds what an older one holds; None where the newest does. Rejected: none such."""
+        """Make a new version that holds what an older one holds; None where the newest does.
+
+        `by`: who says so, kept with the version, as is which version it was restored from. Rejected: none such.
+        """
         ...
 
     async def maintain(self, dataset: str) -> bool:
@@ -128,8 +130,11 @@ class SnapshotStore(Protocol):
         """
         ...
 
-    async def verify(self, dataset: str, number: int) -> list[Damage]:
-        """Every file of a version that is missing or not as it was written; empty where all is well."""
+    async def verify(self, dataset: str, *numbers: int) -> list[Damage]:
+        """Every file of these versions that is missing or not as it was written, by path; empty where all is well.
+
+        A file that several of them need is read once. Rejected: no such version (any more).
+        """
         ...
 
     async def rows(self, dataset: str, number: int) -> list[Row]:

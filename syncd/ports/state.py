@@ -1,12 +1,14 @@
-"""The state store, in four roles."""
+"""The state store, in its roles."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from syncd.domain.deliveries import Attempt, Delivery, Status
 from syncd.domain.model import (
     Claim,
     DeadLetter,
+    ImportedAnswer,
     Intent,
     Kind,
     Mark,
@@ -74,7 +76,7 @@ class Subjects(Protocol):
         ...
 
     async def dead_letters(self, dataset: str | None = None) -> list[DeadLetter]:
-        """Subjects settled dead, oldest first."""
+        """Subjects settled dead, oldest first; of a dataset, those of its triggers too."""
         ...
 
     async def revive(self, subjects: Sequence[Subject]) -> int:
@@ -158,6 +160,67 @@ class Staging(Protocol):
         ...
 
 
+class Imports(Protocol):
+    """Answers from elsewhere, on their way to the tasks of their objects; and the texts that came with them."""
+
+    async def want(self, dataset: str, answers: Sequence[ImportedAnswer]) -> int:
+        """Put answers in; durable on return. One that was ever put in for its object is passed over: how many are new.
+
+        Idempotent. Told apart by `ImportedAnswer.digest`.
+        """
+        ...
+
+    async def wanted(self, dataset: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, list[ImportedAnswer]]:
+        """The answers that these objects' tasks still lack, in the order they came; objects without are left out."""
+        ...
+
+    async def given(self, dataset: str, answers: Sequence[ImportedAnswer]) -> None:
+        """Their tasks have these now. Idempotent; they stay known."""
+        ...
+
+    async def wanted_count(self, dataset: str) -> int:
+        """How many answers wait for their object, or its task."""
+        ...
+
+    async def text(self, dataset: str, ref: ObjectRef) -> str | None:
+        """The text of an object of an `import://` bucket; None where there is none."""
+        ...
+
+
+class Deliveries(Protocol):
+    """Events on their way to triggers' targets, and the log of the tries."""
+
+    async def announce(self, deliveries: Sequence[Delivery], *, cursor: str, value: str) -> list[str]:
+        """Write deliveries, mark those that are to be sent, and set a cursor, in one transaction.
+
+        One that is there already stays as it is, its event too; but one that was passed over is written anew.
+        Returns the ids of those that were marked.
+        """
+        ...
+
+    async def delivery(self, id_: str) -> Delivery | None:
+        """The delivery with its log, or None."""
+        ...
+
+    async def deliveries(
+        self, *, dataset: str | None = None, status: Status | None = None, limit: int = 100
+    ) -> list[Delivery]:
+        """Deliveries with their logs, newest first."""
+        ...
+
+    async def attempted(self, id_: str, attempt: Attempt) -> None:
+        """Add an entry to the log; durable on return. The oldest are dropped after `ATTEMPTS_KEPT`."""
+        ...
+
+    async def redeliver(self, ids: Sequence[str]) -> int:
+        """Make deliveries due now, whatever became of them: the same event again. Returns how many there are."""
+        ...
+
+    async def prune_deliveries(self, before: float) -> int:
+        """Forget those made before a time (unix seconds) that do not wait, dead letters included; how many."""
+        ...
+
+
 class Cursors(Protocol):
     """Small durable values: how far an incremental listing was read, secrets of our webhooks."""
 
@@ -170,8 +233,8 @@ class Cursors(Protocol):
         ...
 
 
-class StateStore(Subjects, Records, Staging, Cursors, Protocol):
-    """All four roles on one database, and its life."""
+class StateStore(Subjects, Records, Staging, Imports, Deliveries, Cursors, Protocol):
+    """All roles on one database, and its life."""
 
     async def forget(self, dataset: str) -> None:
         """Forget what was done for a dataset, its cursors (names ending in `:dataset`) included. Idempotent.

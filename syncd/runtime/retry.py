@@ -17,11 +17,16 @@ DEEPEST = 4
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Seconds: the first wait, the longest wait, and after how long failing a subject is given up."""
+    """Seconds: the first wait, the longest wait, and after how long failing a subject is given up.
+
+    `outlasts_outages`: it is given up only when others of its lane succeeded meanwhile. Objects and tasks have to
+    arrive, however long their annotator is down; an event for somebody else's endpoint is stale after a day.
+    """
 
     first: float = 1.0
     longest: float = 60.0
     give_up_after: float = 3 * 24 * 3600.0
+    outlasts_outages: bool = True
 
     def delay(self, attempts: int) -> float:
         """The wait after so many failed tries, spread over the upper half of twice the last one."""
@@ -44,13 +49,14 @@ class Backoff:
         """Give a failed try its wait, or up when it has failed for too long while others of its lane did not.
 
         `others_succeeded`: when that was last, unix seconds. Without it the other side is down, and an outage
-        kills no subject however long it lasts.
+        kills no subject that `outlasts_outages`, however long it lasts.
         """
         if settlement.outcome is not Outcome.AGAIN or not settlement.failed:
             return settlement
         since = settlement.claim.failing_since
-        if since is not None and now - since > self.give_up_after and others_succeeded > since:
-            return replace(settlement, outcome=Outcome.DEAD)
+        if since is not None and now - since > self.give_up_after:
+            if others_succeeded > since or not self.outlasts_outages:
+                return replace(settlement, outcome=Outcome.DEAD)
         return replace(settlement, delay=settlement.delay or self.delay(settlement.claim.attempts))
 
 

@@ -37,13 +37,18 @@ class Workers:
     """All workers of one process."""
 
     def __init__(
-        self, subjects: Subjects, flows: Mapping[Kind, Flow], clock: Clock, pace: Pace, backoff: Backoff
+        self,
+        subjects: Subjects,
+        flows: Mapping[Kind, Flow],
+        clock: Clock,
+        pace: Pace,
+        backoff: Backoff | Mapping[Kind, Backoff],
     ) -> None:
         self._subjects = subjects
         self._flows = flows
         self._clock = clock
         self._pace = pace
-        self._backoff = backoff
+        self._backoff = backoff if isinstance(backoff, Mapping) else dict.fromkeys(Kind, backoff)
         self._running: dict[asyncio.Task[None], Lane] = {}
         self._succeeded: dict[Lane, float] = {}
 
@@ -63,6 +68,7 @@ class Workers:
         finally:
             for task in self._running:
                 task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)  # a command ends its processes meanwhile
 
     async def _dispatch(self) -> None:
         """Start a worker for what is due, or wait a little for something to become due."""
@@ -107,7 +113,7 @@ class Workers:
         if any(s.outcome is Outcome.DONE for s in settlements):
             self._succeeded[lane] = now
         others = self._succeeded.get(lane, 0.0)
-        settled = [self._backoff.timed(s, now, others) for s in settlements]
+        settled = [self._backoff[lane[0]].timed(s, now, others) for s in settlements]
         await self._subjects.settle(settled)
         count_settled(lane, settled)
 
@@ -124,7 +130,7 @@ class Workers:
             log.warning("flow.failed", kind=kind, dataset=dataset, subjects=len(claims), error=str(error))
             dividing = isinstance(error, Rejected) or (isinstance(error, Retryable) and halvings > 0)
             if len(claims) == 1 or not dividing:
-                return self._backoff.share(claims, error)
+                return self._backoff[kind].share(claims, error)
         middle = len(claims) // 2
         halves = [await self._attempt(lane, half, halvings - 1) for half in (claims[:middle], claims[middle:])]
         return halves[0] + halves[1]

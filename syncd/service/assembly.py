@@ -157,6 +157,12 @@ async def assemble(config: Config, *, exclusive: bool, observing: bool = False) 
         yield parts
 
 
+def buckets_of(config: Config, dataset: str) -> list[str]:
+    """The buckets of a dataset's sources, without reaching any."""
+    sources = config.datasets[dataset].sources
+    return [bucket for name in sources for bucket in _source(name, config.sources[name], SystemClock()).stores]
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -58,9 +58,9 @@ async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) ->
     await reconcile_changes(parts.datasets[name], Caution())
     try:
         async with asyncio.timeout(DAEMON_TIMEOUT_S):
-            await _settled(parts, name, Kind.TASK)
+            await settled(parts, name, Kind.TASK)
             await parts.state.mark([Mark(Subject(Kind.DATASET, name, name), postpone=True)])
-            await _settled(parts, name, Kind.DATASET)
+            await settled(parts, name, Kind.DATASET)
     except TimeoutError:
         raise Retryable(
             f"the running daemon did not finish within {DAEMON_TIMEOUT_S:g} s; see `syncd status`"
@@ -69,6 +69,7 @@ async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) ->
     return versions[-1] if len(versions) > before else None
 
 
-async def _settled(parts: Assembly, name: str, kind: Kind) -> None:
+async def settled(parts: Assembly, name: str, kind: Kind) -> None:
+    """Return once the daemon has worked off all subjects of a kind."""
     while any(b.pending + b.claimed for b in await parts.state.backlog() if (b.kind, b.dataset) == (kind, name)):
         await asyncio.sleep(ASK_EVERY_S)

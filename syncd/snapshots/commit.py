@@ -1,6 +1,7 @@
 """One commit of a dataset, in four steps that may die between any two of them.
 
-Called by `store`, in a thread. The next commit, by whatever process, finishes what is missing:
+Called by `store`, in a thread, and in parts by `restore`. The next commit, by whatever process, finishes what is
+missing:
 
 1. Merge the rows into the table (one Lance commit). Dying here leaves rows without a name: named next time.
 2. Create `versions/N.json`. This is the commit point: the version exists from here on and never changes.
@@ -12,14 +13,19 @@ What was inserted, updated and deleted is counted against the name before, whoev
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.model import StagedChange, VersionInfo
+from syncd.domain.splits import Splits
 from syncd.ports import Clock
+from syncd.snapshots.assign import assign
+from syncd.snapshots.checksums import record
+from syncd.snapshots.cleanup import SPARE_S
 from syncd.snapshots.label_configs import keep_label_config
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
@@ -35,45 +41,64 @@ _ANEW = (
 )
 
 
-def commit(
-    root: Root, dataset: str, changes: Sequence[StagedChange], label_config: str, clock: Clock
-) -> VersionInfo | None:
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one commit is given, as `SnapshotStore.commit` says."""
+
+    changes: Sequence[StagedChange]
+    label_config: str
+    splits: Splits | None = None
+
+
+def commit(root: Root, names: Names, batch: Batch, clock: Clock) -> VersionInfo | None:
     """Merge and name; None when every row was there and named. Blocking.
 
     Raises Retryable, and Rejected when the table behind the names was removed.
     """
-    names = Names(root, dataset)
     newest = names.newest()
-    table = _table(root, dataset, changes, newest)
+    table = opened(root, names, newest)
+    if table is None and any(change.row for change in batch.changes):
+        table = Table.make(root, names.dataset)
     if table is None:
         return None
-    if newest and table.tagged("latest") != newest.table_version:
-        _publish(names, table, newest)
-    merged = table.merge(changes)
-    return _Naming(root, names, table, merged, label_config, clock).run(newest)
+    merged = merge(table, assign(root, table, batch.changes, batch.splits), clock)
+    keep_config = partial(keep_label_config, root, names.dataset, batch.label_config)
+    return Naming(root, names, table, merged, keep_config, clock).run(newest)
 
 
-def _table(root: Root, dataset: str, changes: Sequence[StagedChange], newest: VersionInfo | None) -> Table | None:
-    """The table, made for the first rows. One older than its newest name is another table: never name it on."""
-    table = Table.open(root, dataset)
+def opened(root: Root, names: Names, newest: VersionInfo | None) -> Table | None:
+    """The table with its newest name healed. One older than that name is another table: never name it on."""
+    dataset, table = names.dataset, Table.open(root, names.dataset)
     if newest and (table is None or table.version < newest.table_version):
         uri, hint = root.table_uri(dataset), f"restore the folder {root.url}/{dataset} from a backup"
         raise Rejected(f"the table of {dataset}@{newest.name} was removed from {uri}: {hint}; {_ANEW}")
-    if table is None and any(change.row for change in changes):
-        return Table.make(root, dataset)
+    if newest and table and table.tagged("latest") != newest.table_version:
+        _publish(names, table, newest)
     return table
 
 
+def merge(table: Table, changes: Sequence[StagedChange], clock: Clock) -> bool:
+    """Step 1; whether anything was merged. A merge that took so long may have landed where garbage was collected."""
+    started = clock.now()
+    merged = table.merge(changes)
+    took = clock.now() - started
+    if took > SPARE_S / 2:
+        raise Retryable(f"a commit to {table.dataset!r} stood still for {took:.0f} s: it has to be made again")
+    return merged
+
+
 @dataclass(frozen=True, slots=True)
-class _Naming:
-    """Step 2 to 4 for the table as it stands."""
+class Naming:
+    """Step 2 to 4 for the table as it stands. `keep_config` keeps the version's label config and gives its hash."""
 
     root: Root
     names: Names
     table: Table
     merged: bool
-    label_config: str
+    keep_config: Callable[[], str]
     clock: Clock
+    restored_from: int | None = None
+    by: str = ""
 
     def run(self, newest: VersionInfo | None) -> VersionInfo | None:
         """The version that covers the table; None when it was covered before, or nothing differs from `newest`."""
@@ -83,6 +108,7 @@ class _Naming:
             info = self._info(newest)
             if info is None:
                 return None
+            record(self.root, self.table, newest.table_version if newest else 0)
             if self._create(info):
                 return info
             newest = self.names.newest()  # another process took the number, or our own request was repeated
@@ -103,8 +129,10 @@ class _Naming:
             updated=len(change.updated),
             deleted=len(change.deleted),
             by_status=by_status,
-            label_config_hash=keep_label_config(self.root, self.names.dataset, self.label_config),
+            label_config_hash=self.keep_config(),
             table_version=self.table.version,
+            restored_from=self.restored_from,
+            by=self.by,
         )
 
     def _create(self, info: VersionInfo) -> bool:

@@ -10,12 +10,15 @@ Layout under the root, per dataset:
     <dataset>/rows.lance/             the Lance table
     <dataset>/versions/00000001.json  the name v1: which table version it is, its counts; never overwritten
     <dataset>/latest.json             a copy of the newest name, or of one a little older
-    <dataset>/tags/<tag>/00000001.json  where the tag pointed first, second …; the highest counts
+    <dataset>/ledger/00000001.json    decisions: a tag moved, versions were collected; the highest counts
+    <dataset>/checksums/<n>.json      what the files of table version n were when it was written
+    <dataset>/label-configs/<hash>.xml  the label configs that rows were given under
 """
 
+import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,7 @@ from obstore.exceptions import (
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from syncd.domain.errors import ConfigError, Problem, Retryable
+from syncd.snapshots.forks import refuse_in_fork
 
 ABSENT = (FileNotFoundError, NotFoundError)
 TAKEN = (AlreadyExistsError, PreconditionError)
@@ -64,6 +68,18 @@ class Root:
             except ABSENT:
                 return None
 
+    def digest(self, path: str) -> tuple[int, str] | None:
+        """An object's size in bytes and its sha256 (hex), read as a stream; None where it is not there."""
+        with storage_errors(f"reading {self.url}/{path}"):
+            try:
+                found = obstore.get(self.objects, path)
+                hashed = hashlib.sha256()
+                for chunk in found.stream():
+                    hashed.update(chunk)
+                return found.meta["size"], hashed.hexdigest()
+            except ABSENT:
+                return None
+
     def create(self, path: str, data: bytes) -> bool:
         """Write an object that must not be there yet; False when it is there (or may be: read back)."""
         with storage_errors(f"writing {self.url}/{path}"):
@@ -78,10 +94,22 @@ class Root:
         with storage_errors(f"writing {self.url}/{path}"):
             obstore.put(self.objects, path, data, use_multipart=False)
 
-    def paths(self, prefix: str) -> list[str]:
-        """The paths of all objects below a prefix, sorted."""
+    def remove(self, paths: Sequence[str]) -> None:
+        """Remove objects; one that is not there is as good as removed."""
+        with storage_errors(f"removing from {self.url}"):
+            for path in paths:
+                with suppress(*ABSENT):
+                    obstore.delete(self.objects, path)
+
+    def paths(self, prefix: str, *, after: str | None = None) -> list[str]:
+        """The paths of all objects below a prefix (those behind the path `after`), sorted."""
+        return sorted(self.sizes(prefix, after=after))
+
+    def sizes(self, prefix: str, *, after: str | None = None) -> dict[str, int]:
+        """The sizes in bytes of all objects below a prefix, by path."""
         with storage_errors(f"listing {self.url}/{prefix}"):
-            return sorted(meta["path"] for page in obstore.list(self.objects, prefix) for meta in page)
+            pages = obstore.list(self.objects, prefix, offset=after)
+            return {meta["path"]: meta["size"] for page in pages for meta in page}
 
     def folders(self) -> list[str]:
         """The names of the folders under the root, sorted."""
@@ -152,6 +180,7 @@ def _created(root: Root) -> bool:
 @contextmanager
 def storage_errors(doing: str) -> Iterator[None]:
     """Translate what obstore raises, other than what the caller handles, into Retryable."""
+    refuse_in_fork(doing)
     try:
         yield
     except (BaseError, OSError) as error:

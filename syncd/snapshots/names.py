@@ -1,28 +1,27 @@
-"""The names of a dataset's versions, and its tags: small create-only objects, the truth about what is named.
+"""The names of a dataset's versions: small create-only objects, the truth about what is named.
 
-Called by `store` and `reader`. Creating `versions/N.json` is the commit point of vN: it exists or it does not,
-and of two processes one gets it. `latest.json` only shortens the search for the newest name: it may lag, and one
-that power loss left unreadable is as good as none. A tag moves by a new object in its folder, which is its history
-too. Fields that a newer program added are passed over.
+Called by `store`, `commit` and `training.reader`. Creating `versions/N.json` is the commit point of vN: it exists or
+it does not, and of two processes one gets it. `latest.json` only shortens the search for the newest name: it may lag,
+and one that power loss left unreadable is as good as none. Names stay when garbage collection takes their rows: the
+`ledger` says which are left, and where the tags point. Fields that a newer program added are passed over.
 """
 
 import re
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
-from typing import Any
+from datetime import UTC, datetime
 
-import orjson
-
-from syncd.domain.errors import Rejected, Retryable
+from syncd.domain.errors import Rejected
 from syncd.domain.model import VersionInfo
+from syncd.snapshots.ledger import Entry, Ledger
 from syncd.snapshots.location import Root
+from syncd.snapshots.sealed import sealed, unsealed
 
-_TAG = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _VERSION = re.compile(r"v[1-9]\d*")
-_NUMBERED = re.compile(r"/\d+\.json$")
+_NUMBERED = re.compile(r"/(\d{8,})\.json$")
 _FIELDS = [field.name for field in fields(VersionInfo)]
-_ATTEMPTS = 10
-_READERS = 16
+_READERS = 32
 
 
 def version_number(name: str) -> int | None:
@@ -30,26 +29,20 @@ def version_number(name: str) -> int | None:
     return int(name[1:]) if _VERSION.fullmatch(name) else None
 
 
-def check_tag(tag: str) -> None:
-    """Rejected unless people may move a tag of that name."""
-    if tag == "latest" or re.fullmatch(r"v\d+", tag) or tag.endswith(".lock") or not _TAG.fullmatch(tag):
-        hint = "a tag is letters, digits, `-`, `_` and single dots; `latest` and `v1`, `v2` … are made by syncd"
-        raise Rejected(f"{tag!r} cannot be a tag: {hint}")
-
-
 class Names:
-    """The named versions of one dataset, and its tags. Blocking; holds no state."""
+    """The named versions of one dataset. Blocking; remembers only how far its ledger was read."""
 
     def __init__(self, root: Root, dataset: str) -> None:
         self._root = root
         self.dataset = dataset
+        self.ledger = Ledger(root, dataset)
 
     def exist(self) -> bool:
         """Whether any version was named yet."""
         return self._root.read(self._path(1)) is not None
 
     def get(self, number: int) -> VersionInfo | None:
-        """One version, None where there is no such name. Rejected when its object is damaged."""
+        """One version, also a collected one; None where there is no such name. Rejected when its object is damaged."""
         data = self._root.read(self._path(number))
         if data is None:
             return None
@@ -57,17 +50,34 @@ class Names:
         if info is None or info.number != number:
             hint = f"or from {self.dataset}/latest.json where that holds the same number; if there is neither and no"
             hint += " newer version, remove it: the next commit names its rows anew"
-            raise self._unreadable(self._path(number), hint)
+            raise Rejected(f"{self._root.url}/{self._path(number)} is damaged: restore it from a backup, {hint}")
         return info
 
-    def require(self, number: int) -> VersionInfo:
-        """One version; Rejected, naming the newest, where there is no such name."""
+    def require(self, number: int, decided: Entry | None = None) -> VersionInfo:
+        """One version that is left, by what was `decided` (default: asked). Rejected says why it is not there."""
         found = self.get(number)
         if found is None:
             newest = self.newest()
             there = f"the newest is {newest.name}" if newest else "it has no versions yet"
             raise Rejected(f"dataset {self.dataset!r} has no version v{number}: {there}")
+        if (decided or self.ledger.newest()).has_collected(number):
+            raise Rejected(gone(self.dataset, number, self.ledger.collected_at(number), self._oldest()))
         return found
+
+    def find(self, name: str) -> VersionInfo:
+        """The version that `v3`, a tag or `latest` means. Rejected: there is none, and what there is."""
+        newest = self.newest()
+        if newest is None:
+            raise Rejected(f"dataset {self.dataset!r} has no versions yet")
+        if name == "latest":
+            return newest
+        return self.require(version_number(name) or self._tagged(name))
+
+    def _tagged(self, tag: str) -> int:
+        tags = self.tags()
+        if tag not in tags:
+            raise Rejected(no_tag(self.dataset, tag, tags))
+        return tags[tag]
 
     def newest(self) -> VersionInfo | None:
         """The newest version: two requests, whatever their number, while the hint is fresh."""
@@ -81,83 +91,60 @@ class Names:
         return None if data is None else _info(data)
 
     def _last_listed(self) -> VersionInfo | None:
-        numbers = self._numbers()
+        numbers = self._numbers(0)
         return self.get(numbers[-1]) if numbers else None
 
     def all(self) -> list[VersionInfo]:
-        """All versions, oldest first."""
+        """All versions that are left, oldest first."""
         with ThreadPoolExecutor(_READERS) as pool:
-            return list(pool.map(self.require, self._numbers()))
+            return [info for info in pool.map(self.get, self._left()) if info]
 
-    def _numbers(self) -> list[int]:
-        return [_stem(path) for path in self._numbered("versions")]
+    def _oldest(self) -> int:
+        return self._left()[0]
+
+    def _left(self) -> list[int]:
+        """The numbers of all versions that are left; what was collected first is not even listed."""
+        decided = self.ledger.newest()
+        first = next((part.stop for part in decided.collected if part.start == 1), 1)
+        return [number for number in self._numbers(first - 1) if not decided.has_collected(number)]
+
+    def _numbers(self, after: int) -> list[int]:
+        """Of what lies beside the names, such as a copy somebody made, nothing is a name."""
+        paths = self._root.paths(f"{self.dataset}/versions", after=self._path(after) if after else None)
+        return [int(match[1]) for path in paths if (match := _NUMBERED.search(path))]
 
     def create(self, info: VersionInfo) -> bool:
         """Name a version; False when that number is (or may be) taken: read again."""
-        return self._root.create(self._path(info.number), _json(asdict(info)))
+        return self._root.create(self._path(info.number), sealed(asdict(info)))
 
     def hint(self, info: VersionInfo) -> None:
         """Remember the newest version where `newest` looks first."""
-        self._root.overwrite(f"{self.dataset}/latest.json", _json(asdict(info)))
+        self._root.overwrite(f"{self.dataset}/latest.json", sealed(asdict(info)))
 
     def tags(self) -> dict[str, int]:
-        """Movable name → version number; `latest` is among them once there is a version. Rejected: one is damaged."""
+        """Movable name → version number; `latest` is among them once there is a version. Rejected: damaged."""
         newest = self.newest()
-        tags = {"latest": newest.number} if newest else {}
-        last = {path.split("/")[-2]: path for path in self._numbered("tags")}  # sorted: highest wins
-        return tags | {tag: self._tagged(path) for tag, path in last.items()}
-
-    def _tagged(self, path: str) -> int:
-        match _parsed(self._root.read(path) or b""):
-            case {"number": int(number)}:
-                return number
-        raise self._unreadable(path, "or remove it and set the tag anew")
-
-    def tag(self, tag: str, number: int, at: float) -> None:
-        """Point a tag at a version; nothing where it points there. `at`: unix seconds, for its history."""
-        for _ in range(_ATTEMPTS):
-            moves = self._numbered(f"tags/{tag}")
-            if moves and self._tagged(moves[-1]) == number:
-                return
-            serial = _stem(moves[-1]) + 1 if moves else 1
-            path = f"{self.dataset}/tags/{tag}/{serial:08}.json"
-            if self._root.create(path, _json({"number": number, "at": at})):
-                return
-        raise Retryable(f"tag {tag!r} of {self.dataset!r}: others keep moving it", effect_possible=False)
-
-    def _unreadable(self, path: str, hint: str) -> Rejected:
-        return Rejected(f"{self._root.url}/{path} is damaged: restore it from a backup, {hint}")
-
-    def _numbered(self, folder: str) -> list[str]:
-        """The paths of a folder's objects in their order; a copy that somebody put beside them is none of ours."""
-        return [path for path in self._root.paths(f"{self.dataset}/{folder}") if _NUMBERED.search(path)]
+        return ({"latest": newest.number} if newest else {}) | dict(self.ledger.newest().tags)
 
     def _path(self, number: int) -> str:
         return f"{self.dataset}/versions/{number:08}.json"
 
 
-def _stem(path: str) -> int:
-    return int(path.rpartition("/")[2].removesuffix(".json"))
+def gone(dataset: str, number: int, at: float, oldest: int) -> str:
+    """What is said of a version that garbage collection took."""
+    day = datetime.fromtimestamp(at, UTC).date().isoformat()
+    return f"v{number} of {dataset!r} was removed by garbage collection on {day}; the oldest kept is v{oldest}"
 
 
-def _parsed(data: bytes) -> Any:
-    """What the JSON says; None where it is none."""
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
+def no_tag(dataset: str, tag: str, tags: Iterable[str]) -> str:
+    """What is said of a name that is neither a version nor a tag."""
+    return f"dataset {dataset!r} has no tag {tag!r}; there is: {', '.join(sorted(tags))}, and versions as in v1"
 
 
 def _info(data: bytes) -> VersionInfo | None:
-    """The version an object describes; None where it describes none."""
-    match _parsed(data):
-        case {"number": int(), "table_version": int(), "by_status": dict()} as record:
-            try:
-                return VersionInfo(**{name: record[name] for name in _FIELDS if name in record})
-            except TypeError:  # a field is missing
-                return None
-    return None
-
-
-def _json(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    """The version an object describes; None where it describes none, or a bit of it has changed."""
+    record = unsealed(data) or {}
+    try:
+        return VersionInfo(**{name: record[name] for name in _FIELDS if name in record})
+    except TypeError:  # a field is missing
+        return None

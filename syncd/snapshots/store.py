@@ -1,7 +1,8 @@
 """Snapshots on Lance, over the `SnapshotStore` port.
 
-Called by the composition root and the snapshot flow. Everything blocks and runs in threads; `commit` says what
-a commit is. Writes of one dataset follow each other within the process, and are safe against other processes.
+Called by the composition root and the snapshot flow. Everything blocks and runs in threads; `commit`, `restore`,
+`garbage` and `compaction` say what each is. Writes to the table of one dataset follow each other within the process,
+and everything is safe against other processes.
 """
 
 import asyncio
@@ -9,13 +10,22 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from syncd.domain.diff import Diff
 from syncd.domain.model import Row, StagedChange, VersionInfo
 from syncd.domain.splits import Splits
-from syncd.ports import Clock, Diff
-from syncd.snapshots.commit import commit
+from syncd.ports import Clock, Collected, Damage, Retention, TagMove
+from syncd.snapshots.checksums import record
+from syncd.snapshots.cleanup import SPARE_S
+from syncd.snapshots.commit import Batch, commit
+from syncd.snapshots.compaction import compact
+from syncd.snapshots.diff import diff
+from syncd.snapshots.garbage import Collection
 from syncd.snapshots.location import open_root, probe_create_only
-from syncd.snapshots.names import Names, check_tag
-from syncd.snapshots.table import Change, Table, library, open_version
+from syncd.snapshots.names import Names
+from syncd.snapshots.restore import restore
+from syncd.snapshots.table import Table, library, open_version
+from syncd.snapshots.verify import verify
+from syncd.snapshots.tags import Move, check_tag, move
 
 T = TypeVar("T")
 
@@ -23,13 +33,18 @@ T = TypeVar("T")
 class LanceSnapshots:
     """The `SnapshotStore` on a root URL: file://, s3://, gs:// or az://.
 
-    `storage_options`: endpoint, credentials and client settings by their object_store names. The constructor
-    raises ConfigError when the URL or the options are wrong, and asks the store nothing.
+    `storage_options`: endpoint, credentials and client settings by their object_store names. `spare`: seconds for
+    which garbage collection leaves every table version alone (`cleanup`); less than the default in tests only. The
+    constructor raises ConfigError when the URL or the options are wrong, and asks the store nothing.
     """
 
-    def __init__(self, url: str, *, clock: Clock, storage_options: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, url: str, *, clock: Clock, storage_options: Mapping[str, str] | None = None, spare: float = SPARE_S
+    ) -> None:
         self._root = open_root(url, storage_options, make=True)
         self._clock = clock
+        self._spare = spare
+        self._names: dict[str, Names] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._probed = False
 
@@ -47,26 +62,62 @@ class LanceSnapshots:
         self, dataset: str, changes: Sequence[StagedChange], label_config: str, splits: Splits | None = None
     ) -> VersionInfo | None:
         """As the port says. A cancelled caller is held until the commit under way has ended."""
-        return await self._write(dataset, lambda: commit(self._root, dataset, changes, label_config, self._clock))
+        names, batch = self._of(dataset), Batch(changes, label_config, splits)
+        return await self._write(dataset, lambda: commit(self._root, names, batch, self._clock))
 
     async def versions(self, dataset: str) -> list[VersionInfo]:
         """As the port says."""
-        return await asyncio.to_thread(Names(self._root, dataset).all)
+        return await asyncio.to_thread(self._of(dataset).all)
 
-    async def tag(self, dataset: str, tag: str, number: int) -> None:
+    async def find(self, dataset: str, name: str) -> VersionInfo:
+        """As the port says."""
+        return await asyncio.to_thread(self._of(dataset).find, name)
+
+    async def tag(self, dataset: str, tag: str, number: int, *, by: str = "", expected: int | None = None) -> None:
         """As the port says. `latest` cannot be set: it follows the newest version."""
-        check_tag(tag)
-        await self._write(dataset, lambda: self._tag(dataset, tag, number))
+        await self._move(dataset, Move(tag, number, by, expected))
 
-    def _tag(self, dataset: str, tag: str, number: int) -> None:
-        names = Names(self._root, dataset)
-        info = names.require(number)
-        names.tag(tag, number, self._clock.now())
-        open_version(self._root, info).tag(tag, info.table_version)
+    async def untag(self, dataset: str, tag: str, *, by: str = "", expected: int | None = None) -> None:
+        """As the port says."""
+        await self._move(dataset, Move(tag, None, by, expected))
+
+    async def _move(self, dataset: str, asked: Move) -> None:
+        check_tag(asked.tag)
+        names, at = self._of(dataset), self._clock.now()
+        await self._write(dataset, lambda: move(names, asked, at))
 
     async def tags(self, dataset: str) -> dict[str, int]:
         """As the port says."""
-        return await asyncio.to_thread(Names(self._root, dataset).tags)
+        return await asyncio.to_thread(self._of(dataset).tags)
+
+    async def tag_moves(self, dataset: str, after: int = 0) -> list[TagMove]:
+        """As the port says."""
+        return await asyncio.to_thread(self._of(dataset).ledger.moves, after)
+
+    async def collect_garbage(self, dataset: str, keep: Retention, *, dry_run: bool = False) -> Collected:
+        """As the port says. The bytes are those that come free now: what is younger than `spare` waits."""
+        collection = Collection(self._root, self._of(dataset), keep, self._clock.now(), self._spare)
+        return await (asyncio.to_thread(collection.plan) if dry_run else self._write(dataset, collection.run))
+
+    async def restore(self, dataset: str, number: int, by: str = "") -> VersionInfo | None:
+        """As the port says."""
+        names = self._of(dataset)
+        return await self._write(dataset, lambda: restore(self._root, names, number, by, self._clock))
+
+    async def maintain(self, dataset: str) -> bool:
+        """As the port says."""
+        return await self._write(dataset, lambda: self._maintain(dataset))
+
+    def _maintain(self, dataset: str) -> bool:
+        table = Table.open(self._root, dataset)
+        if table is None or not compact(table):
+            return False
+        record(self._root, table)  # so that the next commit need not
+        return True
+
+    async def verify(self, dataset: str, *numbers: int) -> list[Damage]:
+        """As the port says."""
+        return await asyncio.to_thread(verify, self._root, dataset, numbers)
 
     async def rows(self, dataset: str, number: int) -> list[Row]:
         """As the port says."""
@@ -78,18 +129,13 @@ class LanceSnapshots:
 
     def _diff(self, dataset: str, before: int, after: int) -> Diff:
         old = self._version(dataset, before) if before else None
-        new = self._version(dataset, after)
-        change = _between(old, new)
-        return Diff(
-            inserted=tuple(sorted(change.inserted)),
-            updated=tuple(sorted(change.updated)),
-            deleted=tuple(sorted(change.deleted)),
-            labels_before=old.labels() if old else {},
-            labels_after=new.labels(),
-        )
+        return diff(old, self._version(dataset, after))
+
+    def _of(self, dataset: str) -> Names:
+        return self._names.setdefault(dataset, Names(self._root, dataset))
 
     def _version(self, dataset: str, number: int) -> Table:
-        return open_version(self._root, Names(self._root, dataset).require(number))
+        return open_version(self._root, self._of(dataset).require(number))
 
     async def _write(self, dataset: str, work: Callable[[], T]) -> T:
         job = asyncio.ensure_future(self._locked(dataset, work))
@@ -104,11 +150,3 @@ class LanceSnapshots:
             if not self._probed:
                 await self.probe()
             return await asyncio.to_thread(work)
-
-
-def _between(old: Table | None, new: Table) -> Change:
-    if old is None:
-        return new.changed(0)
-    if old.version <= new.version:
-        return new.changed(old.version)
-    return old.changed(new.version).reversed()

@@ -10,13 +10,14 @@ of the rows touched: cost follows the change, also over a compaction and a clean
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from syncd.domain.errors import Rejected, Retryable
+from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.domain.model import Row, StagedChange, VersionInfo
+from syncd.snapshots.damage import MEND, is_damage
 from syncd.snapshots.location import Root, summary
 from syncd.snapshots.schema import KEY, SCHEMA, to_rows, to_table
 
@@ -108,7 +109,7 @@ class Table:
     def merge(self, changes: Sequence[StagedChange]) -> bool:
         """Put in what the table does not hold yet, in one commit; False when it holds everything."""
         latest = {change.annotation_id: change.row for change in changes}
-        there = self.digests(KEY, [_quoted(id_) for id_ in latest])
+        there = self.digests(KEY, [quoted(id_) for id_ in latest])
         upserts = [row for id_, row in latest.items() if row and there.get(id_) != row.digest]
         deletes = [id_ for id_, row in latest.items() if row is None and id_ in there]
         if upserts or deletes:
@@ -118,7 +119,7 @@ class Table:
     def _commit(self, upserts: Sequence[Row], deletes: Sequence[str]) -> None:
         merge = self.lance.merge_insert(KEY).when_matched_update_all().when_not_matched_insert_all()
         if deletes:
-            merge = merge.when_not_matched_by_source_delete(_is_in(KEY, [_quoted(id_) for id_ in deletes]))
+            merge = merge.when_not_matched_by_source_delete(is_in(KEY, [quoted(id_) for id_ in deletes]))
         with lance_errors(f"committing to the snapshots of {self.dataset!r}"):
             merge.execute(to_table(upserts))
 
@@ -138,11 +139,39 @@ class Table:
             try:
                 self.lance.tags.create(tag, version)
             except ValueError as error:
+                if _ABSENT.search(str(error)):  # another process removed it in this moment
+                    raise Retryable(f"table version {version} of {self.dataset!r} is not there to be tagged") from error
                 if not _EXISTS.search(str(error)):
                     raise
-                self.lance.tags.update(tag, version)
+                if self.tagged(tag) != version:
+                    self.lance.tags.update(tag, version)
+
+    def tags(self) -> dict[str, int]:
+        """Lance tag → table version."""
+        with lance_errors(f"reading the tags of {self.dataset!r}"):
+            return {tag: int(found["version"]) for tag, found in self.lance.tags.list().items()}
+
+    def untag(self, tag: str) -> None:
+        """Take a Lance tag away, if it is there."""
+        with lance_errors(f"tagging the snapshots of {self.dataset!r}"):
+            try:
+                self.lance.tags.delete(tag)
+            except ValueError as error:
+                if "Ref not found" not in str(error):
+                    raise
 
     # ------------------------------------------------------------ read
+
+    def history(self) -> list[int]:
+        """All table versions that are there."""
+        with lance_errors(f"listing the versions of {self.dataset!r}"):
+            return [int(found["version"]) for found in self.lance.version_refs()]
+
+    def difference(self, other: "Table") -> "Change":
+        """What happened from this version of the table to another, older or newer."""
+        if self.version <= other.version:
+            return other.changed(self.version)
+        return self.changed(other.version).reversed()
 
     def changed(self, before: int) -> Change:
         """What happened since an older table version (0: the empty table)."""
@@ -166,18 +195,23 @@ class Table:
         found: dict[str, str] = {}
         with lance_errors(f"reading the snapshots of {self.dataset!r}"):
             for start in range(0, len(values), _MANY):
-                found |= _by_key(self._scan([KEY, "digest"], _is_in(column, values[start : start + _MANY])))
+                found |= _by_key(self._scan([KEY, "digest"], is_in(column, values[start : start + _MANY])))
         return found
 
     def by_status(self) -> dict[str, int]:
         """Row counts by status."""
-        return self._count("status", None)
+        return self.count("status")
 
     def labels(self) -> dict[str, int]:
         """How often each label is used in submitted rows."""
-        return self._count("labels", "status = 'submitted'")
+        return self.count("labels", "status = 'submitted'")
 
-    def _count(self, column: str, where: str | None) -> dict[str, int]:
+    def splits(self) -> dict[str, int]:
+        """Row counts by split, of rows that have one."""
+        return self.count("split", "split IS NOT NULL")
+
+    def count(self, column: str, where: str | None = None) -> dict[str, int]:
+        """How often each value of a text or list column is there, in rows of an SQL condition."""
         counts: Counter[str] = Counter()
         with lance_errors(f"counting the snapshots of {self.dataset!r}"):
             for batch in self.lance.to_batches(columns=[column], filter=where):
@@ -189,6 +223,15 @@ class Table:
         """All rows in order of annotation id."""
         with lance_errors(f"reading the snapshots of {self.dataset!r}"):
             return sorted(to_rows(self._scan(SCHEMA.names).to_pylist()), key=lambda row: row.annotation_id)
+
+    def rows_of(self, ids: Iterable[str]) -> list[Row]:
+        """The rows of these annotations, those that are there, in no order."""
+        literals, found = [quoted(id_) for id_ in ids], []
+        with lance_errors(f"reading the snapshots of {self.dataset!r}"):
+            for start in range(0, len(literals), _MANY):
+                some = is_in(KEY, literals[start : start + _MANY])
+                found += to_rows(self._scan(SCHEMA.names, some).to_pylist())
+        return found
 
     def _scan(self, columns: list[str], where: str | None = None, *, with_row_id: bool = False) -> Any:
         return self.lance.to_table(columns=columns, filter=where, with_row_id=with_row_id)
@@ -205,22 +248,30 @@ def open_version(root: Root, info: VersionInfo) -> Table:
 
 @contextmanager
 def lance_errors(doing: str) -> Iterator[None]:
-    """Translate what Lance raises when storage fails or others commit too often into Retryable."""
+    """Translate what Lance raises: a damaged table into Rejected, storage or too many commits at once into Retryable."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError) as error:
+    except (SyncdError, GeneratorExit, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of Lance is no Exception
+        if is_damage(error):
+            raise Rejected(f"{doing}: a file of the table is damaged ({summary(error)}); {MEND}") from error
         if isinstance(error, ValueError) and not _TROUBLE.search(str(error)):
             raise
-        raise Retryable(f"{doing}: {summary(error)}") from error
+        if isinstance(error, (OSError, RuntimeError, ValueError)):
+            raise Retryable(f"{doing}: {summary(error)}") from error
+        raise
 
 
 def _by_key(table: Any) -> dict[str, str]:
     return dict(zip(table[KEY].to_pylist(), table["digest"].to_pylist(), strict=True))
 
 
-def _is_in(column: str, literals: Sequence[str]) -> str:
+def is_in(column: str, literals: Sequence[str]) -> str:
+    """The SQL condition that a column is one of these literals."""
     return f"{column} IN ({','.join(literals)})"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

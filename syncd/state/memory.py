@@ -28,16 +28,19 @@ from syncd.domain.model import (
 from syncd.ports import Backlog, Clock, Lane
 from syncd.state import rules
 from syncd.state.bell import Bell, wait_for
+from syncd.state.memory_deliveries import MemoryDeliveries
+from syncd.state.memory_imports import MemoryImports
 from syncd.state.rules import Entry
 
 _PAGE = 1000
 _Item = TypeVar("_Item")
 
 
-class MemoryState:
+class MemoryState(MemoryDeliveries, MemoryImports):
     """A `StateStore` made of dicts. A dict keeps the order of first insertion: ties go to the older entry."""
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self._clock = clock
         self._bell = Bell()
         self._entries: dict[Subject, Entry] = {}
@@ -116,7 +119,7 @@ class MemoryState:
     async def dead_letters(self, dataset: str | None = None) -> list[DeadLetter]:
         """See `Subjects.dead_letters`."""
         dead = [e for e in self._entries.values() if e.dead_at is not None]
-        letters = [rules.dead_letter(e) for e in dead if dataset in (None, e.subject.dataset)]
+        letters = [rules.dead_letter(e) for e in dead if dataset is None or rules.belongs(e.subject, dataset)]
         return sorted(letters, key=attrgetter("dead_at"))
 
     async def revive(self, subjects: Sequence[Subject]) -> int:
@@ -245,9 +248,11 @@ class MemoryState:
 
     async def forget(self, dataset: str) -> None:
         """See `StateStore.forget`."""
-        self._entries = {s: e for s, e in self._entries.items() if s.dataset != dataset}
+        self._entries = {s: e for s, e in self._entries.items() if not rules.belongs(s, dataset)}
         self._records = {n: r for n, r in self._records.items() if n[0] != dataset}
         self._intents = {m: i for m, i in self._intents.items() if i.dataset != dataset}
+        self.forget_imports(dataset)
+        self.forget_deliveries(dataset)
         self._cursors = {n: v for n, v in self._cursors.items() if not n.endswith(f":{dataset}")}
         ours = [(annotation, task) for (owner, annotation), (task, _) in self._known.items() if owner == dataset]
         await self.stage(dataset, [StagedChange(annotation, task, None) for annotation, task in ours])

@@ -51,6 +51,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             dataset TEXT NOT NULL, annotation_id TEXT NOT NULL, task_id TEXT NOT NULL, digest TEXT NOT NULL,
             PRIMARY KEY (dataset, annotation_id))""",
         "CREATE INDEX known_by_task ON known (dataset, task_id)",
+        """CREATE TABLE imported (
+            n {serial} NOT NULL, dataset TEXT NOT NULL, bucket TEXT NOT NULL, key {bytewise} NOT NULL,
+            digest TEXT NOT NULL, kind TEXT NOT NULL, result TEXT NOT NULL, model_version TEXT, text TEXT,
+            given INTEGER NOT NULL)""",
+        "CREATE UNIQUE INDEX imported_identity ON imported (dataset, bucket, key, digest)",
+        "CREATE INDEX imported_wanted ON imported (dataset) WHERE given = 0",
+        """CREATE TABLE deliveries (
+            n {serial} NOT NULL, id TEXT NOT NULL, dataset TEXT NOT NULL, "trigger" TEXT NOT NULL,
+            event TEXT NOT NULL, created_at FLOAT NOT NULL, attempts TEXT NOT NULL, verdict TEXT,
+            passed_over TEXT)""",
+        "CREATE UNIQUE INDEX deliveries_identity ON deliveries (id)",
+        "CREATE INDEX deliveries_by_time ON deliveries (created_at)",
+        "CREATE INDEX deliveries_by_dataset ON deliveries (dataset, created_at)",
         "CREATE TABLE cursors (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
     ),
 )

@@ -6,6 +6,7 @@ Both state stores apply these and differ only in where an `Entry` lives. Times a
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from syncd.domain.deliveries import ATTEMPTS_KEPT, Attempt, Delivery, Status, Verdict
 from syncd.domain.model import (
     Claim,
     DeadLetter,
@@ -123,3 +124,45 @@ def newest(changes: Sequence[StagedChange]) -> list[StagedChange]:
     """The last change of each annotation, in their order."""
     last = {change.annotation_id: index for index, change in enumerate(changes)}
     return [changes[index] for index in sorted(last.values())]
+
+
+# ---------------------------------------------------------------- deliveries
+
+
+def announced(known: Delivery | None, new: Delivery) -> Delivery | None:
+    """The delivery to write; None where the one that is known stays."""
+    if known is None:
+        return new
+    return new if known.passed_over not in (None, new.passed_over) else None
+
+
+def redelivered(delivery: Delivery) -> Delivery:
+    """The delivery once it was asked for by hand, whatever its trigger's conditions say."""
+    return replace(delivery, passed_over=None)
+
+
+def attempted(delivery: Delivery, attempt: Attempt) -> Delivery:
+    """The delivery with one more entry in its log."""
+    return replace(delivery, attempts=(*delivery.attempts, attempt)[-ATTEMPTS_KEPT:])
+
+
+def shown(delivery: Delivery, due_at: float | None, dead: bool) -> Delivery:
+    """The delivery as it is read. `due_at`: of its subject, None where that has left the set."""
+    if due_at is not None and not dead:
+        return replace(delivery, status=Status.WAITING, next_at=due_at)
+    return replace(delivery, status=_status(delivery, dead), next_at=None)
+
+
+def _status(delivery: Delivery, dead: bool) -> Status:
+    """Of one that does not wait. Without a subject and undelivered: its dead letter was dropped by hand."""
+    if dead:
+        return Status.FAILED
+    if delivery.passed_over is not None:
+        return Status.PASSED_OVER
+    delivered = delivery.attempts and delivery.attempts[-1].verdict is Verdict.DELIVERED
+    return Status.DELIVERED if delivered else Status.FAILED
+
+
+def belongs(subject: Subject, dataset: str) -> bool:
+    """Whether a subject is of a dataset; deliveries are of a lane below it."""
+    return subject.dataset.partition("/")[0] == dataset

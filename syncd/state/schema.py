@@ -4,7 +4,7 @@ Times are unix seconds, values that are never searched by are JSON text. Columns
 dialect's own word for it; SQLite's default collation already does.
 """
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, ColumnElement, Float, Index, Integer, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -97,6 +97,40 @@ known = Table(
     Column("task_id", Text, nullable=False),
     Column("digest", Text, nullable=False),  # empty while a deletion waits
     Index("known_by_task", "dataset", "task_id"),
+)
+
+imported = Table(
+    "imported",
+    metadata,
+    Column("n", _Serial, primary_key=True),
+    Column("dataset", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("key", _Bytewise, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("model_version", Text),
+    Column("text", Text),
+    Column("given", Integer, nullable=False),
+    Index("imported_identity", "dataset", "bucket", "key", "digest", unique=True),
+    Index("imported_wanted", "dataset", sqlite_where=text("given = 0"), postgresql_where=text("given = 0")),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("n", _Serial, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("attempts", Text, nullable=False),
+    Column("verdict", Text),  # of the last attempt
+    Column("passed_over", Text),
+    Index("deliveries_identity", "id", unique=True),
+    Index("deliveries_by_time", "created_at"),
+    Index("deliveries_by_dataset", "dataset", "created_at"),
 )
 
 cursors = Table("cursors", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))

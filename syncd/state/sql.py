@@ -9,17 +9,16 @@ Rejected for text that is no valid Unicode.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from syncd.domain.model import (
     Claim,
     DeadLetter,
+    ImportedAnswer,
     Intent,
     Mark,
     ObjectRef,
@@ -29,16 +28,14 @@ from syncd.domain.model import (
     Subject,
 )
 from syncd.ports import Backlog, Clock, Lane
-from syncd.state import lock, rules, sql_datasets, sql_records, sql_staging, sql_subjects
-from syncd.state.bell import Bell, wait_for
+from syncd.state import lock, rules, sql_datasets, sql_imports, sql_records, sql_staging, sql_subjects
+from syncd.state.bell import wait_for
 from syncd.state.database import WRITING, create_file, failures_named, open_engine, state_file
 from syncd.state.migrations import migrate
+from syncd.state.sql_deliveries import SqlDeliveries
 from syncd.state.writer import Writer
 
-_READERS = 4  # reads at once; each has a connection and a thread
 _POLL = 1.0  # seconds after which a wait looks for marks of other processes
-_Args = ParamSpec("_Args")
-_Result = TypeVar("_Result")
 
 
 async def open_state(place: str | Path, clock: Clock, *, exclusive: bool = True) -> "SqlState":
@@ -79,37 +76,12 @@ def _prepare(connection: Connection, exclusive: bool, now: float) -> None:
         sql_subjects.start(connection, now)
 
 
-class SqlState:
+class SqlState(SqlDeliveries):
     """A `StateStore` on SQL. Made by `open_state`."""
 
     def __init__(self, engine: Engine, writer: Writer, clock: Clock, path: Path, life: ExitStack) -> None:
-        self._engine = engine
-        self._writer = writer
+        super().__init__(engine, writer, path, life)
         self._clock = clock
-        self._path = path
-        self._life = life
-        self._bell = Bell()
-        self._readers = life.enter_context(ThreadPoolExecutor(_READERS, thread_name_prefix="state-reader"))
-
-    async def _read(
-        self,
-        statement: Callable[Concatenate[Connection, _Args], _Result],
-        *args: _Args.args,
-        **kwargs: _Args.kwargs,
-    ) -> _Result:
-        def read() -> _Result:
-            with failures_named(self._path), self._engine.connect() as connection:
-                return statement(connection, *args, **kwargs)
-
-        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
-
-    async def _write(
-        self,
-        statement: Callable[Concatenate[Connection, _Args], _Result],
-        *args: _Args.args,
-        **kwargs: _Args.kwargs,
-    ) -> _Result:
-        return await self._writer.run(lambda connection: statement(connection, *args, **kwargs))
 
     # ------------------------------------------------------------ subjects
 
@@ -228,6 +200,28 @@ class SqlState:
     async def committed(self, dataset: str, changes: Sequence[StagedChange]) -> None:
         """See `Staging.committed`; a committed deletion is no longer known."""
         await self._write(sql_staging.committed, dataset, changes)
+
+    # ------------------------------------------------------------ imports
+
+    async def want(self, dataset: str, answers: Sequence[ImportedAnswer]) -> int:
+        """See `Imports.want`."""
+        return await self._write(sql_imports.want, dataset, answers)
+
+    async def wanted(self, dataset: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, list[ImportedAnswer]]:
+        """See `Imports.wanted`."""
+        return await self._read(sql_imports.wanted, dataset, refs)
+
+    async def given(self, dataset: str, answers: Sequence[ImportedAnswer]) -> None:
+        """See `Imports.given`."""
+        await self._write(sql_imports.given, dataset, answers)
+
+    async def wanted_count(self, dataset: str) -> int:
+        """See `Imports.wanted_count`."""
+        return await self._read(sql_imports.wanted_count, dataset)
+
+    async def text(self, dataset: str, ref: ObjectRef) -> str | None:
+        """See `Imports.text`."""
+        return await self._read(sql_imports.text, dataset, ref)
 
     # ------------------------------------------------------------ cursors and life
 

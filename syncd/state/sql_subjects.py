@@ -22,6 +22,7 @@ from sqlalchemy import (
     delete,
     func,
     literal,
+    or_,
     select,
     union_all,
     update,
@@ -149,7 +150,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement], now: float
         if entry and rules.held(entry, one.claim):
             after[entry.subject] = rules.settled(entry, one, now)
     _save(connection, [entry for entry in after.values() if entry])
-    _delete(connection, [subject for subject, entry in after.items() if entry is None])
+    discard(connection, [subject for subject, entry in after.items() if entry is None])
 
 
 def start(connection: Connection, now: float) -> None:
@@ -181,7 +182,8 @@ def backlog(connection: Connection, now: float) -> list[Backlog]:
 def dead_letters(connection: Connection, dataset: str | None) -> list[DeadLetter]:
     """See `Subjects.dead_letters`."""
     dead = select(*_ENTRY).where(_C.dead_at.is_not(None)).order_by(_C.dead_at, _C.n)
-    ours = dead if dataset is None else dead.where(_C.dataset == dataset)
+    below = _C.dataset.startswith(f"{dataset}/", autoescape=True)
+    ours = dead if dataset is None else dead.where(or_(_C.dataset == dataset, below))
     return [rules.dead_letter(_entry(row)) for row in connection.execute(ours)]
 
 
@@ -195,7 +197,7 @@ def revive(connection: Connection, chosen: Collection[Subject], now: float) -> i
 def drop(connection: Connection, chosen: Collection[Subject]) -> int:
     """See `Subjects.drop`."""
     dead = _dead(connection, chosen)
-    _delete(connection, [entry.subject for entry in dead])
+    discard(connection, [entry.subject for entry in dead])
     return len(dead)
 
 
@@ -211,7 +213,8 @@ def _load(connection: Connection, chosen: Collection[Subject]) -> dict[Subject, 
     return found
 
 
-def _delete(connection: Connection, gone: Collection[Subject]) -> None:
+def discard(connection: Connection, gone: Collection[Subject]) -> None:
+    """Take subjects out of the set, whatever their standing."""
     for these in _parts(gone):
         connection.execute(_DELETE, these)
 

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from syncd.domain.errors import Retryable
+from syncd.domain.etags import file_etag
 from syncd.domain.model import ObjectRef, Observation
 from syncd.domain.routing import bucket_url
 from syncd.ports import Seen
@@ -121,7 +122,7 @@ class FolderStore:
         return page, None
 
     def _observation(self, now: float, found: os.stat_result) -> Observation:
-        etag = f"{found.st_mtime_ns:x}-{found.st_size:x}"
+        etag = file_etag(found.st_mtime_ns, found.st_size)
         age = time.time() - found.st_mtime  # by the clock that dates files
         settled = not 0 <= age < self._settle  # a time in the future says nothing
         return Observation(now, etag=etag, size=found.st_size, settled=settled)

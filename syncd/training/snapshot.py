@@ -4,9 +4,9 @@ Given by `syncd.open_snapshot`. Synchronous, read only, safe to use while the da
 Each way that needs a library of its own is a module in `loaders`; this file only names them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import orjson
 
@@ -16,9 +16,15 @@ from syncd.snapshots.label_configs import read_label_config
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
 from syncd.snapshots.schema import JSON_COLUMNS
-from syncd.snapshots.table import Table, lance_errors
+from syncd.snapshots.table import Table, lance_errors, open_version
 from syncd.training.extras import required
-from syncd.training.query import Query, scan_of
+from syncd.training.media import MEDIA_COLUMNS, Buckets, Media
+from syncd.training.query import Query, columns_of, filter_of, wants_agreement
+from syncd.training.reading import Reading
+from syncd.training.views import View, comparable, view_of
+
+if TYPE_CHECKING:
+    from syncd.training.agreement import ControlAgreement
 
 BATCH = 256
 
@@ -37,6 +43,20 @@ class Snapshot:
         self.info: VersionInfo = info
         self.uri: str = uri
         self.lance: Any = table.lance
+        self.buckets = Buckets(root.options)
+        self._views: dict[tuple[object, ...], View] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its URI, pinned, and its storage options, credentials among them: it is opened anew there."""
+        from syncd.training.reader import reopen  # noqa: PLC0415 - the reader makes snapshots
+
+        return reopen, (self.uri, dict(self._root.options), self.buckets)
+
+    def reopened(self) -> "Snapshot":
+        """The same version over a connection of its own: what a forked process needs, which shares none."""
+        snapshot = Snapshot(self._root, self._names, self.info, open_version(self._root, self.info), uri=self.uri)
+        snapshot.buckets = self.buckets
+        return snapshot
 
     @property
     def dataset(self) -> str:
@@ -79,11 +99,46 @@ class Snapshot:
 
     def batches(self, *, batch_size: int = BATCH, **query: Unpack[Query]) -> Iterator[Any]:
         """Rows as `pyarrow.RecordBatch`es of up to `batch_size` rows, in table order; JSON columns stay text."""
-        return self._batches(scan_of(query, self.schema.names), batch_size)
+        return self._reading(query).batches(batch_size)
 
-    def _batches(self, scan: dict[str, Any], batch_size: int) -> Iterator[Any]:
+    def row_ids(self, **query: Unpack[Query]) -> Any:
+        """The ids of the rows, a `pyarrow.UInt64Array`, ascending: the same each time, for shuffling and sharding."""
+        return self._reading(query).row_ids()
+
+    def take(self, row_ids: Any, **query: Unpack[Query]) -> Any:
+        """The rows of these ids as a `pyarrow.Table`, in their order, repeated where an id is. JSON stays text.
+
+        Of the query, `columns` is heeded, and `tasks` for the columns that come with it: pass the one the ids are
+        from, or `columns` alone. Rejected: there is no such row.
+        """
+        return self._reading(query).take(row_ids)
+
+    def _reading(self, query: Query) -> Reading:
+        where, columns = filter_of(query), columns_of(query, self.schema.names)
+        view = (lambda: self._view(query)) if query.get("tasks") else None
+        return Reading(self.lance, self.uri, columns, where, view)
+
+    def _view(self, query: Query) -> View:
+        """Chosen once for all readings of one query: a version never changes."""
+        named = (query.get("tasks"), wants_agreement(query), filter_of(query))
+        if named not in self._views:
+            self._views[named] = view_of(self, query)
+        return self._views[named]
+
+    def agreement(self, **query: Unpack[Query]) -> "list[ControlAgreement]":
+        """How far people agree where several answered a task, by control of the label config.
+
+        Of the query, `status`, `split` and `retired` are heeded. ConfigError: the libraries of the extra `agreement`
+        are not installed. Rejected: rows that are not submitted.
+        """
+        from syncd.training.agreement import agreement_by_control  # noqa: PLC0415 - numpy and answers, for few
+
+        return agreement_by_control(self, comparable(self, query))
+
+    def small(self, columns: Sequence[str], where: str | None) -> Any:
+        """Some columns and the row ids (`_rowid`) of the rows a filter finds, as a `pyarrow.Table` in table order."""
         with lance_errors(f"reading {self.uri}"):
-            yield from self.lance.to_batches(**scan, batch_size=batch_size)
+            return self.lance.to_table(columns=list(columns), filter=where, with_row_id=True)
 
     def rows(self, *, batch_size: int = BATCH, **query: Unpack[Query]) -> Iterator[dict[str, Any]]:
         """Rows one by one as dicts: JSON columns parsed, times as datetime, labels as a list; in table order."""
@@ -95,10 +150,32 @@ class Snapshot:
         """The rows of a `pyarrow.RecordBatch` of a snapshot as dicts, JSON columns parsed."""
         return map(_parsed, batch.to_pylist())
 
+    def media(self, row: Any) -> Media:
+        """The object behind a row (a dict or Series with the columns MEDIA_COLUMNS), as it was labelled; read lazily.
+
+        Rejected: the row names no object. Opening it raises MediaChanged when it has changed since.
+        """
+        return self.buckets.media(row)
+
+    def prefetch(
+        self,
+        rows: Iterable[Any] | None = None,
+        *,
+        workers: int = 16,
+        progress: Callable[[Media], object] = lambda _: None,
+        **query: Unpack[Query],
+    ) -> int:
+        """Fetch the objects of rows (default: those of the query) into the media cache, each once; how many.
+
+        `progress` is called for each object that is there. Raises what opening one raises; MediaChanged after all
+        others were fetched, naming up to ten.
+        """
+        query["columns"] = MEDIA_COLUMNS
+        return self.buckets.prefetch(self.rows(**query) if rows is None else rows, workers=workers, progress=progress)
+
     def to_arrow(self, **query: Unpack[Query]) -> Any:
         """Rows as a `pyarrow.Table`; JSON columns stay text."""
-        with lance_errors(f"reading {self.uri}"):
-            return self.lance.to_table(**scan_of(query, self.schema.names))
+        return self._reading(query).table()
 
     def to_pandas(self, **query: Unpack[Query]) -> Any:
         """Rows as a `pandas.DataFrame`; JSON columns stay text. ConfigError when pandas is not installed."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from syncd.annotators.label_studio import person
-from syncd.domain.model import JsonObject
+from syncd.domain.model import AnswerKind, ImportedAnswer, JsonObject, ObjectRef
 from tests.label_studio import LabelStudioServer
 
 
@@ -57,3 +57,13 @@ def choice(label: str) -> list[JsonObject]:
     """The result of one choice in the label configs of these tests."""
     region = {"id": "r1", "type": "choices", "from_name": "choice", "to_name": "image"}
     return [{**region, "value": {"choices": [label]}}]
+
+
+def annotation(label: str) -> ImportedAnswer:
+    """Somebody's answer from elsewhere, to any object."""
+    return ImportedAnswer(ObjectRef("", ""), AnswerKind.ANNOTATION, tuple(choice(label)))
+
+
+def prediction(label: str) -> ImportedAnswer:
+    """A model's."""
+    return ImportedAnswer(ObjectRef("", ""), AnswerKind.PREDICTION, tuple(choice(label)), "m@1")

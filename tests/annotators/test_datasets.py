@@ -17,12 +17,12 @@ from syncd.domain.errors import ConfigError
 from syncd.domain.model import RowStatus, TaskState
 from syncd.ports import Changed, DatasetSpec, TaskHeader
 from tests.annotators.conftest import CONFIG, Connections, tasks
-from tests.annotators.person import Person, choice
+from tests.annotators.person import Person, choice, prediction
 from tests.annotators.proxy import Forward, proxying
 from tests.label_studio import LabelStudioServer
 
 Spec = Callable[..., DatasetSpec]
-PREDICTION = {"model_version": "m@1", "score": 0.5, "result": choice("cat")}
+PREDICTION = prediction("cat")
 
 
 async def test_two_projects_of_one_title_are_an_error_that_names_them(
@@ -87,7 +87,7 @@ async def test_an_update_that_would_orphan_annotations_is_a_config_error(
 
 async def test_an_annotation_made_from_a_prediction_carries_it(dataset: LabelStudioDataset, person: Person) -> None:
     batch = tasks("a")
-    (task_id,) = await dataset.import_tasks("m1", [replace(batch[0], predictions=(PREDICTION,))])
+    (task_id,) = await dataset.import_tasks("m1", [replace(batch[0], answers=(PREDICTION,))])
     (prediction,) = person.get(f"/api/tasks/{task_id}/")["predictions"]
     body = {"result": choice("dog"), "parent_prediction": prediction["id"], "lead_time": 2.5, "ground_truth": True}
     person.post(f"/api/tasks/{task_id}/annotations/", body)
@@ -127,7 +127,7 @@ async def test_a_task_on_which_another_person_has_a_draft_is_not_deleted(
 
 
 async def test_a_task_whose_counters_are_stale_is_not_deleted(dataset: LabelStudioDataset, person: Person) -> None:
-    (task_id,) = await dataset.import_tasks("m1", [replace(tasks("a")[0], predictions=(PREDICTION,))])
+    (task_id,) = await dataset.import_tasks("m1", [replace(tasks("a")[0], answers=(PREDICTION,))])
     action = f"/api/dm/actions?id=predictions_to_annotations&project={dataset.project}"
     person.post(action, {"selectedItems": {"all": True, "excluded": []}})
     assert await dataset.retire([TaskHeader(task_id, "a")], "gone") == [TaskState.RETIRED]

@@ -10,7 +10,7 @@ from aiohttp import web
 from syncd.annotators.label_studio.dataset import LabelStudioDataset
 from syncd.domain.events import AnnotationEvent, parse_label_studio
 from tests.annotators.conftest import tasks
-from tests.annotators.person import Person, choice
+from tests.annotators.person import Person, choice, prediction
 
 ACTIONS = {"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED"}
 
@@ -66,8 +66,7 @@ async def test_annotations_made_of_predictions_arrive_as_lists_under_singular_na
 ) -> None:
     batch = tasks("a", "b")
     for number, task in enumerate(batch):
-        prediction = {"model_version": "m@1", "score": 0.5, "result": choice("cat")}
-        batch[number] = type(task)(task.task_key, task.data, task.meta, (prediction,))
+        batch[number] = type(task)(task.task_key, task.data, task.meta, (prediction("cat"),))
     ids = await dataset.import_tasks("m1", batch)
     await dataset.ensure_webhook(inbox.url, "hush")
     await asyncio.to_thread(

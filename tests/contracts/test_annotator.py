@@ -15,7 +15,7 @@ from syncd.domain.errors import ConfigError, Rejected
 from syncd.domain.model import NewTask, ObjectRef, RowStatus, TaskState
 from syncd.ports import Annotator, AnnotatorDataset, DatasetSpec, TaskHeader
 from syncd.secrets import SecretRef
-from tests.annotators.person import Person, choice
+from tests.annotators.person import Person, annotation, choice, prediction
 from tests.clock import FakeClock
 
 CONFIG = """
@@ -489,6 +489,39 @@ async def test_ensure_webhook_is_idempotent(bench: Bench) -> None:
         assert (await dataset.ensure_webhook(WEBHOOK, "hush")).registered
 
 
+async def test_answers_that_come_with_new_tasks_are_theirs(bench: Bench) -> None:
+    dataset = await bench.dataset()
+    batch = tasks("a", "b")
+    batch[0] = replace(batch[0], answers=(annotation("cat"), prediction("dog")))
+    ids = await dataset.import_tasks("m1", batch)
+    contents = {content.task_id: content for content in await dataset.contents(ids)}
+    assert [a.result[0]["value"] for a in contents[ids[0]].annotations] == [{"choices": ["cat"]}]
+    assert contents[ids[1]].annotations == ()
+    stats = await dataset.stats()
+    assert (stats.annotations, stats.predictions) == (1, 1)
+
+
+async def test_answers_are_given_to_a_task_once_whatever_their_region_ids(bench: Bench) -> None:
+    dataset = await bench.dataset()
+    (task,) = tasks("a")
+    (task_id,) = await dataset.import_tasks("m1", [replace(task, answers=(annotation("cat"),))])
+    header = TaskHeader(task_id, task.task_key)
+    renamed = replace(annotation("cat"), result=({**choice("cat")[0], "id": "another"},))
+    for _ in range(2):
+        await dataset.give(header, [renamed, annotation("dog"), prediction("cat"), prediction("dog")])
+    (content,) = await dataset.contents([task_id])
+    assert sorted(a.result[0]["value"]["choices"][0] for a in content.annotations) == ["cat", "dog"]
+    assert (await dataset.stats()).predictions == 2
+
+
+async def test_a_task_that_is_gone_or_another_is_given_nothing(bench: Bench) -> None:
+    dataset = await bench.dataset()
+    (task_id,) = await dataset.import_tasks("m1", tasks("a"))
+    await dataset.give(TaskHeader(task_id, "f" * 32), [annotation("cat")])
+    await dataset.give(TaskHeader("999999", "f" * 32), [annotation("cat")])
+    assert (await dataset.stats()).annotations == 0
+
+
 async def test_remove_webhook_is_idempotent(bench: Bench) -> None:
     dataset = await bench.dataset()
     await dataset.ensure_webhook(WEBHOOK, "hush")
@@ -499,8 +532,7 @@ async def test_remove_webhook_is_idempotent(bench: Bench) -> None:
 async def test_stats_count_tasks_and_answers(bench: Bench) -> None:
     dataset = await bench.dataset()
     batch = tasks("a", "b", "c")
-    prediction = {"model_version": "m@1", "score": 0.5, "result": choice("cat")}
-    batch[0] = replace(batch[0], predictions=(prediction,))
+    batch[0] = replace(batch[0], answers=(prediction("cat"),))
     ids = await dataset.import_tasks("m1", batch)
     person = bench.person(dataset)
     person.submit(ids[0], choice("cat"))

@@ -14,6 +14,7 @@ from syncd.domain.labels import label_config
 from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.model import (
     Claim,
+    ImportedAnswer,
     JsonObject,
     Kind,
     Mark,
@@ -33,7 +34,7 @@ from syncd.flows.context import Dataset, SnapshotPolicy
 from syncd.flows.ingest import ingest
 from syncd.flows.reconcile import Caution, reconcile_changes, reconcile_objects, reconcile_tasks
 from syncd.flows.snapshot import snapshot
-from syncd.ports import DatasetSpec
+from syncd.ports import DatasetSpec, TaskHeader
 from syncd.runtime.retry import Backoff
 from syncd.runtime.worker import Pace, Workers
 from syncd.snapshots.memory import MemorySnapshots
@@ -67,6 +68,7 @@ class FaultyDataset:
         self.inner = inner
         self.clock = clock
         self.faults: list[str] = []
+        self.give_faults: list[str] = []
         self.late: list[tuple[str, list[NewTask]]] = []
         self.imports = 0
         self.refused_keys: set[str] = set()
@@ -94,6 +96,18 @@ class FaultyDataset:
         if fault == "crash-after":
             raise Crash
         return ids
+
+    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> None:
+        fault = self.give_faults.pop(0) if self.give_faults else ""
+        if fault == "before":
+            raise Retryable("refused", effect_possible=False)
+        if fault == "crash-before":
+            raise Crash
+        await self.inner.give(task, answers)
+        if fault == "after":
+            raise Retryable("the answer was lost")
+        if fault == "crash-after":
+            raise Crash
 
     async def finish_late(self) -> None:
         """The server gets round to what we gave up waiting for."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import lance
-import orjson
 import pytest
 from structlog.testing import capture_logs
 
@@ -17,6 +16,7 @@ from syncd.domain.model import VersionInfo
 from syncd.snapshots.location import Root, open_root
 from syncd.snapshots.names import Names
 from syncd.snapshots.schema import SCHEMA
+from syncd.snapshots.sealed import sealed, unsealed
 from syncd.snapshots.store import LanceSnapshots
 from syncd.snapshots.table import Table
 from tests.clock import FakeClock
@@ -199,16 +199,18 @@ async def test_a_version_is_restored_from_the_copy_beside_it(store: LanceSnapsho
     assert await store.versions("fruits") == [made]
 
 
-@pytest.mark.parametrize("damaged", [*CUT, b"[]", b'{"at": 1.0}', b'{"number": "2"}'])
-async def test_a_damaged_tag_is_told_and_can_be_set_anew(store: LanceSnapshots, tmp_path: Path, damaged: bytes) -> None:
+@pytest.mark.parametrize("damaged", [*CUT, b"[]", b'{"serial": 1}', "a flip"])
+async def test_a_damaged_decision_is_told_and_can_be_made_anew(
+    store: LanceSnapshots, tmp_path: Path, damaged: bytes | str
+) -> None:
     await store.commit("fruits", FIRST, "h")
     await store.tag("fruits", "best", 1)
-    moved = tmp_path / "fruits" / "tags" / "best" / "00000001.json"
-    moved.write_bytes(damaged)
-    for asked in (store.tags("fruits"), store.tag("fruits", "best", 1)):
-        with pytest.raises(Rejected, match=r"fruits/tags/best/00000001\.json is damaged: restore it .* remove it"):
+    entry = tmp_path / "fruits" / "ledger" / "00000001.json"
+    entry.write_bytes(damaged if isinstance(damaged, bytes) else entry.read_bytes().replace(b"best", b"bess"))
+    for asked in (store.tags("fruits"), store.tag("fruits", "best", 1), store.rows("fruits", 1)):
+        with pytest.raises(Rejected, match=r"fruits/ledger/00000001\.json is damaged: restore it .* remove it"):
             await asked
-    moved.unlink()
+    entry.unlink()
     await store.tag("fruits", "best", 1)
     assert await store.tags("fruits") == {"latest": 1, "best": 1}
 
@@ -216,10 +218,22 @@ async def test_a_damaged_tag_is_told_and_can_be_set_anew(store: LanceSnapshots, 
 async def test_what_a_newer_program_adds_to_a_name_is_passed_over(store: LanceSnapshots, tmp_path: Path) -> None:
     made = await store.commit("fruits", FIRST, "h")
     await store.tag("fruits", "best", 1)
-    for path in (tmp_path / "fruits").rglob("*.json"):
-        path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | {"signature": {"by": "us"}}))
+    for path in [*(tmp_path / "fruits" / "versions").iterdir(), *(tmp_path / "fruits" / "ledger").iterdir()]:
+        record = unsealed(path.read_bytes())
+        assert record
+        path.write_bytes(sealed(record | {"signature": {"by": "us"}}))
     assert await store.versions("fruits") == [made]
     assert await store.tags("fruits") == {"latest": 1, "best": 1}
+
+
+async def test_any_flip_in_a_name_is_found(store: LanceSnapshots, tmp_path: Path) -> None:
+    await store.commit("fruits", FIRST, "h")
+    name = tmp_path / "fruits" / "versions" / "00000001.json"
+    good = name.read_bytes()
+    for place in range(0, len(good), 7):
+        name.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with pytest.raises(Rejected, match="is damaged"):
+            await store.versions("fruits")
 
 
 async def test_a_copy_put_beside_a_name_is_no_name(store: LanceSnapshots, tmp_path: Path) -> None:
@@ -246,7 +260,8 @@ async def test_versions_outlive_compaction_and_clean_up_and_numbers_stay_gapless
     assert (made.number, made.inserted, made.updated, made.deleted) == (6, 1, 1, 1)
     assert [len(await store.rows("fruits", number)) for number in range(1, 7)] == [2, 3, 4, 5, 6, 6]
     diff = await store.diff("fruits", 2, 6)
-    assert (diff.inserted, diff.updated, diff.deleted) == (("2", "3", "4", "5"), ("1", "same"), ("0",))
+    updated = [one.annotation_id for one in diff.updated]
+    assert (diff.inserted, updated, diff.deleted) == (("2", "3", "4", "5"), ["1", "same"], ("0",))
 
 
 async def test_a_cancelled_commit_is_waited_for(store: LanceSnapshots, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
 from syncd.annotators.label_studio import retiring, webhook
+from syncd.annotators.label_studio.answering import answer, answers_of
 from syncd.annotators.label_studio.drafts import drafts_of
 from syncd.annotators.label_studio.errors import Refused, in_project, shortened
 from syncd.annotators.label_studio.listing import Listing, among, where
@@ -16,7 +17,7 @@ from syncd.annotators.label_studio.storages import Storages
 from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.labels.task_data import json_task_data
-from syncd.domain.model import DatasetStats, JsonObject, NewTask, ObjectRef, TaskContent, TaskState
+from syncd.domain.model import DatasetStats, ImportedAnswer, JsonObject, NewTask, ObjectRef, TaskContent, TaskState
 from syncd.ports import Changed, TaskHeader, WebhookStatus
 
 T = TypeVar("T")
@@ -96,6 +97,10 @@ class LabelStudioDataset:
             contents += [task_content(task, drafts.get(task["id"], ())) for task in tasks]
         return contents
 
+    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> None:
+        """As the port says."""
+        await answer(self._client, self._listing, task, answers)
+
     def changed(self, cursor: str | None) -> AsyncIterator[Changed]:
         """As the port says; the cursor is the last task's time of change."""
         return self._listing.changed(cursor)
@@ -138,7 +143,7 @@ class LabelStudioDataset:
 def _wire(task: NewTask, marker: str) -> dict[str, Any]:
     """Key and marker lie flat in the data: nothing else can be filtered on."""
     data = {**task.data, KEY: task.task_key, BATCH: marker}
-    return {"data": data, "meta": task.meta, "predictions": list(task.predictions)}
+    return {"data": data, "meta": task.meta, **answers_of(task.answers)}
 
 
 def _import_refused(error: Refused, project: int) -> SyncdError:

@@ -1,11 +1,12 @@
 """The words of the product as types. Every floor above speaks in these; none of them does I/O.
 
 An *object* is bytes under a key in a bucket. A *task* is one object version waiting for a person.
-A *subject* is a thing that may be out of date: an object, a task or a dataset. Times are unix seconds (UTC).
+A *subject* is a thing that may be out of date: an object, a task, a dataset or a delivery. Times are unix seconds (UTC).
 A bucket is always a URL without trailing slash (`s3://photos`, `file:///data/photos`); a key is the raw,
 decoded object name, never percent-encoded, with `/` between its parts.
 """
 
+from syncd.domain.model.imported import IMPORTED, AnswerKind, ImportedAnswer
 from syncd.domain.model.records import Intent, NewTask, Placement, Record, TaskState, task_key
 from syncd.domain.model.rows import Annotation, DatasetStats, Row, RowStatus, StagedChange, TaskContent, VersionInfo
 from syncd.domain.model.subjects import (
@@ -19,13 +20,16 @@ from syncd.domain.model.subjects import (
     Settlement,
     Subject,
 )
-from syncd.domain.model.values import JsonObject, digest
+from syncd.domain.model.values import JsonObject, canonical_json, digest
 
 __all__ = [
+    "IMPORTED",
     "Annotation",
+    "AnswerKind",
     "Claim",
     "DatasetStats",
     "DeadLetter",
+    "ImportedAnswer",
     "Intent",
     "JsonObject",
     "Kind",
@@ -44,6 +48,7 @@ __all__ = [
     "TaskContent",
     "TaskState",
     "VersionInfo",
+    "canonical_json",
     "digest",
     "task_key",
 ]

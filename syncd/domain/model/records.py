@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from syncd.domain.model.imported import ImportedAnswer
 from syncd.domain.model.subjects import ObjectRef
 from syncd.domain.model.values import JsonObject, digest
 
@@ -64,12 +65,15 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """A task as handed to an annotator. `data` holds the label config's variables, `meta` our lineage."""
+    """A task as handed to an annotator. `data` holds the label config's variables, `meta` our lineage.
+
+    `answers` come with it: predictions to look over, annotations from elsewhere.
+    """
 
     task_key: str
     data: JsonObject
     meta: JsonObject
-    predictions: tuple[JsonObject, ...] = ()
+    answers: tuple[ImportedAnswer, ...] = ()
 
 
 def task_key(dataset: str, ref: ObjectRef, version: str | None, serial: int) -> str:

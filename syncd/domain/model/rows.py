@@ -95,7 +95,10 @@ class StagedChange:
 
 @dataclass(frozen=True, slots=True)
 class VersionInfo:
-    """A named snapshot version. `number` N is the `vN`; counts are of rows; `created_at` unix seconds."""
+    """A named snapshot version. `number` N is the `vN`; counts are of rows; `created_at` unix seconds.
+
+    `restored_from`: the number of the version whose rows it brought back, `by` whom; else None and "".
+    """
 
     dataset: str
     number: int
@@ -107,6 +110,8 @@ class VersionInfo:
     by_status: Mapping[str, int] = field(default_factory=dict)
     label_config_hash: str = ""
     table_version: int = 0
+    restored_from: int | None = None
+    by: str = ""
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ class Kind(StrEnum):
     OBJECT = "object"
     TASK = "task"
     DATASET = "dataset"
+    DELIVERY = "delivery"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,7 +58,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A thing that may be out of date. `id`: an ObjectRef id, a task id, or the dataset's own name."""
+    """A thing that may be out of date. `id`: an ObjectRef id, a task id, the dataset's own name, or a delivery's id.
+
+    A delivery's `dataset` is `DATASET/TRIGGER`.
+    """
 
     kind: Kind
     dataset: str

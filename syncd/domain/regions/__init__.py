@@ -1,7 +1,7 @@
 """What people drew, marked and chose, in neutral terms: between the annotator's JSON and everybody else's formats.
 
 Used by exports, imports, the task view and its agreement. `read_regions` takes the annotator's result apart;
-`shapes` are the values. Pure.
+`write_regions` is its inverse; `shapes` are the values. Pure.
 """
 
 from syncd.domain.regions.read import read_regions
@@ -21,6 +21,7 @@ from syncd.domain.regions.shapes import (
     Span,
     Text,
 )
+from syncd.domain.regions.write import write_regions
 
 __all__ = [
     "Box",
@@ -38,4 +39,5 @@ __all__ = [
     "Span",
     "Text",
     "read_regions",
+    "write_regions",
 ]

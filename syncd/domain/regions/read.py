@@ -1,11 +1,13 @@
 """Label Studio's result JSON, taken apart into regions.
 
 Expects an answer that passed `domain.checks`. Entries that share an id belong to one region: a shape, the labels of
-a separate Labels control, a transcription, choices about that region. Percent become pixels.
+a separate Labels control, a transcription, choices or a rating of that region. Percent become pixels. An entry does
+not say what it lies on, so that whole numbers without a `channel` are taken as characters of a text: Label Studio
+writes the channel (and a recording's length) with every segment of audio.
 https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,47 +30,91 @@ from syncd.domain.regions.shapes import (
 )
 
 Common = dict[str, Any]
+Value = Mapping[str, Any]
+
+_ABOUT = frozenset({"choices", "taxonomy", "textarea", "number", "rating"})
+"""Controls that answer: about a region whose id (and place) they repeat, else about the whole task."""
 
 
 def read_regions(result: Iterable[JsonObject]) -> tuple[Region, ...]:
     """The regions of one answer, in its order. What has no neutral form comes as `Other`: nothing is dropped."""
-    found: dict[str, Region] = {}
+    groups: dict[str, list[JsonObject]] = {}
     for index, entry in enumerate(result):
-        region = _region(entry, index)
-        known = found.get(region.id)
-        found[region.id if known is None else known.id] = region if known is None else _joined(known, region)
-    return tuple(found.values())
+        relation = entry.get("type") == "relation"
+        id_ = f"relation-{index}" if relation else str(entry.get("id") or f"region-{index}")
+        groups.setdefault(id_, []).append(entry)
+    return tuple(region for id_, entries in groups.items() for region in _joined(id_, entries))
 
 
-def _joined(known: Region, more: Region) -> Region:
-    """One region of two entries that share an id: the one with a place gives the shape."""
-    shape, said = (more, known) if isinstance(known, (Choice, Text, Number)) else (known, more)
-    choices = dict(said.choices)
-    if isinstance(said, Choice):
-        choices[said.control] = said.labels
-    labels = shape.labels if isinstance(said, Choice) else tuple(dict.fromkeys(shape.labels + said.labels))
-    return replace(shape, labels=labels, text=shape.text + said.text, choices={**shape.choices, **choices})
+def _joined(id_: str, entries: Sequence[JsonObject]) -> Iterator[Region]:
+    """One region of the entries that share an id; what says nothing about it follows under an id of its own."""
+    main = next((entry for entry in entries if entry.get("type") not in _ABOUT), entries[0])
+    region, apart = _region(id_, main), []
+    for entry in entries:
+        if entry is main:
+            continue
+        if isinstance(region, (Choice, Text, Number, Relation)) or not _adds(entry):
+            apart.append(entry)
+        else:
+            region = _told(region, entry)
+    yield region
+    yield from (_region(f"{id_}-{number}", entry) for number, entry in enumerate(apart, start=2))
 
 
-def _region(entry: JsonObject, index: int) -> Region:
-    kind = str(entry.get("type", ""))
-    if kind == "relation":
-        labels = tuple(entry.get("labels") or ())
-        return Relation(id=f"relation-{index}", labels=labels, start=str(entry["from_id"]), end=str(entry["to_id"]))
-    value = entry.get("value") or {}
+def _adds(entry: JsonObject) -> bool:
+    """Whether an entry adds to the region of its id: an answer about it, or labels for it."""
+    return entry.get("type") in _ABOUT or bool(_labels(_value(entry)))
+
+
+def _told(region: Region, entry: JsonObject) -> Region:
+    value, control = _value(entry), _control(entry)
+    if entry.get("type") == "textarea":
+        return replace(region, text=region.text + _texts(value))
+    said = _labels(value)
+    if entry.get("type") in _ABOUT:
+        said = said or tuple(f"{value[name]}" for name in ("number", "rating") if name in value)
+        return replace(region, choices={**region.choices, control: said})
+    return replace(region, labels=tuple(dict.fromkeys(region.labels + said)), text=region.text + _texts(value))
+
+
+def _region(id_: str, entry: JsonObject) -> Region:
+    if entry.get("type") == "relation":
+        labels = tuple(label for label in _list(entry.get("labels")) if isinstance(label, str))
+        return Relation(id=id_, labels=labels, start=str(entry["from_id"]), end=str(entry["to_id"]))
+    value, item = _value(entry), entry.get("item_index")
     common: Common = {
-        "id": str(entry.get("id") or f"region-{index}"),
+        "id": id_,
         "labels": _labels(value),
-        "control": str(entry.get("from_name", "")),
-        "item": int(entry.get("item_index") or 0),
+        "control": _control(entry),
+        "item": item if isinstance(item, int) else 0,
+        "text": _texts(value),
     }
-    if isinstance(value.get("text"), list):
-        common["text"] = tuple(value["text"])
-    made = _shape(entry, value, common)
-    return made or Other(**common, kind=kind, raw=entry)
+    try:
+        made = _shape(entry, value, common)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        made = None  # on a page or in a video a shape need not say how many pixels there are
+    return made or Other(**common, kind=str(entry.get("type", "")), raw=entry)
 
 
-def _shape(entry: JsonObject, value: Mapping[str, Any], common: Common) -> Region | None:
+def _value(entry: JsonObject) -> Value:
+    value = entry.get("value")
+    return value if isinstance(value, dict) else {}
+
+
+def _control(entry: JsonObject) -> str:
+    return str(entry.get("from_name", ""))
+
+
+def _list(found: object) -> list[Any]:
+    return found if isinstance(found, list) else []
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    """A transcription; a span's own words are no list."""
+    return tuple(text for text in _list(value.get("text")) if isinstance(text, str))
+
+
+def _shape(entry: JsonObject, value: Value, common: Common) -> Region | None:
     """By what the value holds: `labels` and `rectanglelabels`, `textarea` and `choices` all carry the same places."""
     if "sequence" in value or "ranker" in value:
         return None
@@ -78,12 +124,12 @@ def _shape(entry: JsonObject, value: Mapping[str, Any], common: Common) -> Regio
     return _whole(entry, value, common)
 
 
-def _whole(entry: JsonObject, value: Mapping[str, Any], common: Common) -> Region | None:
+def _whole(entry: JsonObject, value: Value, common: Common) -> Region | None:
     for name in ("choices", "taxonomy"):
-        if name in value:
+        if isinstance(value.get(name), list):
             paths = tuple(tuple(path) if isinstance(path, list) else (path,) for path in value[name])
             return Choice(**common, paths=paths)
-    if isinstance(value.get("text"), list):
+    if entry.get("type") == "textarea":
         return Text(**common)
     for name in ("number", "rating"):
         if name in value:
@@ -91,9 +137,9 @@ def _whole(entry: JsonObject, value: Mapping[str, Any], common: Common) -> Regio
     return None
 
 
-def _labels(value: Mapping[str, Any]) -> tuple[str, ...]:
+def _labels(value: Value) -> tuple[str, ...]:
     for name, chosen in value.items():
-        if isinstance(chosen, list) and (name in {"choices", "taxonomy"} or name.endswith("labels")):
+        if isinstance(chosen, list) and (name in {"choices", "taxonomy"} or str(name).endswith("labels")):
             leaves = (entry[-1] if isinstance(entry, list) and entry else entry for entry in chosen)
             return tuple(leaf for leaf in leaves if isinstance(leaf, str))
     return ()
@@ -140,14 +186,13 @@ def _mask(entry: JsonObject, value: Mapping[str, Any], common: Common) -> Region
 def _stretch(entry: JsonObject, value: Mapping[str, Any], common: Common) -> Region | None:
     """Characters of a text, or seconds of a recording. Spans by XPath or paragraph have no plain offsets."""
     start, end, words = value["start"], value["end"], value.get("text")
-    if isinstance(start, str) or str(entry.get("type", "")).startswith(("hypertext", "paragraph")):
+    kind = str(entry.get("type", ""))
+    if isinstance(start, str) or kind.startswith(("hypertext", "paragraph")):
         return None
-    if isinstance(words, str):
-        return Span(**common, start=int(start), end=int(end), words=words)
-    in_time = words is not None or "channel" in value or "original_length" in entry or isinstance(start, float)
-    if in_time:
+    in_time = kind.startswith("timeseries") or "channel" in value or "original_length" in entry
+    if in_time or isinstance(start, float) or isinstance(end, float):
         return Segment(**common, start=float(start), end=float(end))
-    return Span(**common, start=int(start), end=int(end))
+    return Span(**common, start=int(start), end=int(end), words=words if isinstance(words, str) else "")
 
 
 _Build = Callable[[JsonObject, Mapping[str, Any], Common], Region | None]

@@ -1,0 +1,177 @@
+"""Items by image: what all formats for images are made of.
+
+An image is one version of one object, with all answers to it that the query gives (one, unless `tasks="all"`): so
+no image is listed twice, and an object that was overwritten is two images. Order: that of `Source.items`.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from syncd.domain.errors import Rejected
+from syncd.domain.labels.configs import Control
+from syncd.domain.regions import Box, Ellipse, Keypoint, Mask, Polygon, Region, Size
+from syncd.exports.base import Item, Source
+from syncd.exports.beside import Beside, Identity, identity
+from syncd.exports.geometry import size_of
+from syncd.training.extras import required
+
+UNSPLIT = "train"
+"""Where images without a split go: all data are to train on."""
+
+_DRAWS = {"rectangle", "polygon", "ellipse", "brush", "keypoint", "bitmask", "vector"}
+_ROTATED = {5, 6, 7, 8}
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image. `name`: relative path, unique and safe, such as `cats/1.jpg`."""
+
+    image: Identity
+    name: str
+    items: tuple[Item, ...]
+    beside: Beside
+
+    @property
+    def stem(self) -> str:
+        """The name without its extension; unique too."""
+        return str(Path(self.name).with_suffix("")) if Path(self.name).suffix else self.name
+
+    @property
+    def split(self) -> str:
+        """The split it is in."""
+        return self.items[0].row.get("split") or UNSPLIT
+
+    @property
+    def size(self) -> Size | None:
+        """As its regions say, else its file; None where neither is there."""
+        found = next((size for region in self.regions if (size := size_of(region))), None)
+        file = self.beside.file(self.image)
+        return found or (size_in(file) if file else None)
+
+    @property
+    def regions(self) -> Iterator[Region]:
+        """What was said in all answers."""
+        return (region for item in self.items for region in item.regions)
+
+    def place(self, path: str) -> str:
+        """Put it there in the export; returns how to call it."""
+        return self.beside.place(self.image, self.items, path)
+
+
+def pictures(source: Source) -> Iterator[Picture]:
+    """The images in order, without those whose object changed and that are to be skipped."""
+    beside = source.beside
+    assert beside is not None  # noqa: S101 - `run` gives one to formats with `media`
+    for image, items in groupby(source.items(), key=lambda item: identity(item.row)):
+        if image not in beside.skipped:
+            yield Picture(image, beside.names[image], tuple(items), beside)
+
+
+def shapes(source: Source, picture: Picture, *kinds: type[Region]) -> Iterator[tuple[Item, Any, str]]:
+    """What was drawn on an image, of these kinds: answer, shape and label, once for each label.
+
+    What was drawn and has no label, lies on another image of the task or is of another kind is lost, and told.
+    """
+    for item in picture.items:
+        for region in item.regions:
+            if not isinstance(region, Box | Ellipse | Keypoint | Mask | Polygon):
+                continue
+            if region.item:
+                source.lose("a shape on a further image of a task")
+            elif not isinstance(region, kinds):
+                source.lose(f"a {type(region).__name__.lower()}")
+            elif not region.labels:
+                source.lose(f"a {type(region).__name__.lower()} without a label")
+            else:
+                yield from ((item, region, label) for label in region.labels)
+
+
+def classes(source: Source) -> list[str]:
+    """The labels of shapes (not of points): the label config's in its order, then, sorted, those only rows know."""
+    known = [
+        label
+        for control in image_controls(source)
+        if control.kind.endswith("labels") and control.kind != "keypointlabels"
+        for label in control.labels
+    ]
+    if _rows_know_more(source):
+        areas = (region for region in _regions(source) if isinstance(region, Box | Ellipse | Mask | Polygon))
+        known += sorted({label for region in areas for label in region.labels})
+    return list(dict.fromkeys(known))
+
+
+def point_controls(source: Source) -> dict[str, list[str]]:
+    """The labels of points by control, as `classes`."""
+    found = {c.name: list(c.labels) for c in image_controls(source) if c.kind == "keypointlabels"}
+    if _rows_know_more(source) or any(control.kind == "keypoint" for control in image_controls(source)):
+        points = [region for region in _regions(source) if isinstance(region, Keypoint)]
+        for control in sorted({point.control for point in points}):
+            used = {label for point in points if point.control == control for label in point.labels}
+            known = found.setdefault(control, [])
+            known += sorted(used - set(known))
+    return {control: labels for control, labels in found.items() if labels}
+
+
+def image_controls(source: Source) -> list[Control]:
+    """The controls by which people answer about an image."""
+    config = source.config
+    images = {tag.name for tag in config.objects.values() if tag.kind == "image"} if config else set()
+    return [control for control in config.controls.values() if images & set(control.to_name)] if config else []
+
+
+def _rows_know_more(source: Source) -> bool:
+    """Whether there are labels that the label config does not have (any more)."""
+    return source.config is None or bool(set(source.labels) - set(source.config.labels))
+
+
+def _regions(source: Source) -> Iterator[Region]:
+    return (region for item in source.items() for region in item.regions)
+
+
+def size_in(file: Path) -> Size:
+    """The size of an image file as people saw it: turned as its EXIF says. Rejected: it is no image."""
+    image = required("PIL.Image", "images")
+    try:
+        with image.open(file) as opened:
+            width, height = opened.size
+            turned = False
+            with suppress(Exception):  # EXIF that cannot be read is as none
+                turned = opened.getexif().get(_ORIENTATION) in _ROTATED
+    except (OSError, image.DecompressionBombError) as error:
+        raise Rejected(f"{file.name} is no image that can be read ({type(error).__name__})") from None
+    return Size(height, width) if turned else Size(width, height)
+
+
+def drawn(source: Source, *kinds: str) -> str | None:
+    """Why a format for shapes on images does not fit: None where people draw (one of `kinds`) on an image."""
+    if source.config is None:
+        found = any(size_of(region) for region in _regions(source))
+        return None if found else "it needs shapes drawn on images; there are none"
+    wanted = set(kinds) or _DRAWS
+    if any(control.kind.removesuffix("labels") in wanted for control in image_controls(source)):
+        return None
+    return f"it needs shapes drawn on images; people here {_asked(source)}"
+
+
+def drawn_area(source: Source) -> str | None:
+    """As `drawn`, for formats to which points alone are nothing."""
+    return drawn(source, "rectangle", "polygon", "ellipse", "brush", "bitmask")
+
+
+def only_box(source: Source, shape: Region) -> None:
+    """Tell what is lost of a shape of which only the upright box around it is written."""
+    if not isinstance(shape, Box):
+        source.lose(f"the outline of a {type(shape).__name__.lower()}: the box around it is written")
+    elif shape.rotation:
+        source.lose("the turn of a box: the upright box around it is written")
+
+
+def _asked(source: Source) -> str:
+    assert source.config is not None  # noqa: S101 - asked where there is one
+    tags = dict.fromkeys(control.tag for control in source.config.controls.values())
+    return f"answer {', '.join(tags) or 'nothing'} on {source.config.media_kind}"

@@ -1,0 +1,105 @@
+"""Deliveries to their targets: the flow for delivery subjects, a lane for each trigger.
+
+Called by a worker with what is due for one trigger. At least once: a crash between the try and its settlement
+repeats it, with the same event. The worker gives up what fails for a day; a target may say sooner that it is in vain.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from syncd.domain.deliveries import Answer, Attempt, Delivery, Verdict
+from syncd.domain.errors import Rejected, Retryable, SyncdError
+from syncd.domain.model import Claim, Outcome, Settlement
+from syncd.ports import Clock, StateStore, Trigger
+
+log = structlog.get_logger()
+
+LONG_S = 5.0
+"""A try that took longer, such as a training, is settled before the next one begins."""
+REST_S = 5.0
+"""When one fails, the others of its trigger wait so long without counting it as a failure of theirs."""
+BUSY_S = 10.0
+UNCONFIGURED_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deliverer:
+    """Delivers for all triggers. `triggers`: by `lane_name`."""
+
+    state: StateStore
+    clock: Clock
+    triggers: Mapping[str, Trigger]
+
+    async def deliver(self, lane: str, claims: Sequence[Claim]) -> list[Settlement]:
+        """Try one after the other until one fails: in the order they became due, those that failed most often last.
+
+        Deliveries of a trigger that is not configured wait: it may come back.
+        """
+        trigger = self.triggers.get(lane)
+        if trigger is None:
+            return [_later(claim, f"trigger {lane} is not configured", UNCONFIGURED_S) for claim in claims]
+        waiting = deque(sorted(claims, key=lambda claim: claim.attempts))
+        settlements: list[Settlement] = []
+        rest = 0.0
+        while waiting:
+            started = self.clock.now()
+            settlement = await self._settled(trigger, waiting.popleft())
+            settlements.append(settlement)
+            rest = 0.0 if settlement.outcome is Outcome.DONE else REST_S
+            if rest or self.clock.now() - started > LONG_S:
+                break
+        return settlements + [_later(claim, "waits for its turn", rest) for claim in waiting]
+
+    async def _settled(self, trigger: Trigger, claim: Claim) -> Settlement:
+        delivery = await self.state.delivery(claim.subject.id)
+        if delivery is None:  # forgotten meanwhile
+            return Settlement(claim, Outcome.DONE)
+        started = self.clock.now()
+        try:
+            answer = await _answer(trigger, delivery)
+        except asyncio.CancelledError:
+            await self._note(delivery, started, Answer(Verdict.FAILED, "ended with the daemon; comes again"))
+            raise
+        if answer.verdict is Verdict.BUSY:
+            return _later(claim, answer.outcome, BUSY_S)
+        await self._note(delivery, started, answer)
+        return _verdict(claim, answer, trigger.target.attempts)
+
+    async def _note(self, delivery: Delivery, started: float, answer: Answer) -> None:
+        """Into the delivery's log, and ours."""
+        seconds = self.clock.now() - started
+        attempt = Attempt(started, seconds, answer.verdict, answer.outcome, answer.excerpt)
+        await self.state.attempted(delivery.id, attempt)
+        known = {"delivery": delivery.id, "outcome": answer.outcome, "seconds": round(seconds, 3)}
+        if answer.verdict is Verdict.DELIVERED:
+            log.info("delivery.succeeded", **known)
+        else:
+            log.warning("delivery.failed", **known)
+
+
+async def _answer(trigger: Trigger, delivery: Delivery) -> Answer:
+    try:
+        return await trigger.target.deliver(delivery.event)
+    except Rejected as error:
+        return Answer(Verdict.REFUSED, str(error))
+    except SyncdError as error:
+        wish = error.retry_after if isinstance(error, Retryable) else None
+        return Answer(Verdict.FAILED, str(error), retry_after=wish)
+
+
+def _verdict(claim: Claim, answer: Answer, attempts: int | None) -> Settlement:
+    """The wait after a failure is the worker's, but never shorter than what the target wished for."""
+    if answer.verdict is Verdict.DELIVERED:
+        return Settlement(claim, Outcome.DONE)
+    in_vain = attempts is not None and claim.attempts + 1 >= attempts
+    if answer.verdict is Verdict.REFUSED or in_vain:
+        return Settlement(claim, Outcome.DEAD, answer.outcome)
+    return Settlement(claim, Outcome.AGAIN, answer.outcome, delay=answer.retry_after or 0.0)
+
+
+def _later(claim: Claim, reason: str, delay: float) -> Settlement:
+    return Settlement(claim, Outcome.AGAIN, reason, delay=delay, failed=False)

@@ -1,0 +1,40 @@
+"""Texts that came with an import, as the bucket `import://NAME`: kept in the state, read like any other object."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from syncd.domain.errors import Rejected
+from syncd.domain.model import ObjectRef, Observation, digest
+from syncd.ports import Clock, Imports, Seen
+
+
+class ImportedTexts:
+    """Implements `ports.ObjectStore` for one such bucket. Its listing is empty: nothing there ever changes."""
+
+    def __init__(self, imports: Imports, dataset: str, bucket: str, clock: Clock) -> None:
+        self.bucket = bucket
+        self._imports = imports
+        self._dataset = dataset
+        self._clock = clock
+
+    async def head(self, key: str) -> Observation:
+        """As the port says; the etag is the text's sha256."""
+        text = await self._imports.text(self._dataset, ObjectRef(self.bucket, key))
+        if text is None:
+            return Observation(self._clock.now(), gone=True)
+        return Observation(self._clock.now(), etag=digest(text), size=len(text.encode()))
+
+    async def list(self, *, after: str = "") -> AsyncIterator[Sequence[Seen]]:
+        """Nothing."""
+        nothing: tuple[Sequence[Seen], ...] = ()
+        for page in nothing:
+            yield page
+
+    async def get(self, key: str, *, limit: int) -> bytes:
+        """As the port says."""
+        text = await self._imports.text(self._dataset, ObjectRef(self.bucket, key))
+        if text is None:
+            raise Rejected(f"{self.bucket}/{key} is not there; import it again")
+        data = text.encode()
+        if len(data) > limit:
+            raise Rejected(f"{self.bucket}/{key} has {len(data)} bytes, more than text_limit ({limit})")
+        return data

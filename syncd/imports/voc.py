@@ -1,0 +1,49 @@
+"""Pascal VOC: one XML file for each image. http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
+
+Corners count pixels from 1, both included. The file name is taken with the folders that the XML file lies in.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET  # its types; files are read by defusedxml
+
+from syncd.domain.errors import Rejected
+from syncd.domain.labels.configs import LabelConfig
+from syncd.domain.regions import Box, Size
+from syncd.imports.base import Item
+from syncd.training.extras import required
+
+
+def parse_voc(path: Path, config: LabelConfig) -> Iterator[Item]:
+    """The images that the XML files in `Annotations` (or in the folder itself) speak of."""
+    _ = config
+    folder = path / "Annotations" if (path / "Annotations").is_dir() else path
+    files = sorted(folder.rglob("*.xml"))
+    if not files:
+        raise Rejected(f"{folder} has no XML files")
+    parser = required("defusedxml.ElementTree", "import")
+    for file in files:
+        where = str(file.relative_to(folder))
+        try:
+            yield _item(parser.parse(file).getroot(), file.relative_to(folder), where)
+        except (ET.ParseError, AttributeError, TypeError, ValueError) as error:
+            raise Rejected(f"{where} is not as Pascal VOC has it: {error}") from None
+
+
+def _item(root: ET.Element, inside: Path, where: str) -> Item:
+    size = Size(_number(root, "size/width"), _number(root, "size/height"))
+    name = root.findtext("filename") or inside.stem
+    key = name if "/" in name else (inside.parent / name).as_posix()
+    return Item(key, tuple(_box(found, size) for found in root.iter("object")), where)
+
+
+def _box(found: ET.Element, size: Size) -> Box:
+    left, top, right, bottom = (
+        float(found.findtext(f"bndbox/{name}", "")) for name in ("xmin", "ymin", "xmax", "ymax")
+    )
+    label = found.findtext("name", "")
+    return Box(labels=(label,), x=left - 1, y=top - 1, width=right - left + 1, height=bottom - top + 1, size=size)
+
+
+def _number(root: ET.Element, path: str) -> int:
+    return int(float(root.findtext(path, "")))

@@ -1,0 +1,84 @@
+"""Statements of imported answers. Used by `sql` only; each is one step of a transaction."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+
+from syncd.domain.model import AnswerKind, ImportedAnswer, ObjectRef
+from syncd.state.database import chunks
+from syncd.state.schema import imported
+
+_COLUMNS = (imported.c.bucket, imported.c.key, imported.c.kind, imported.c.result, imported.c.model_version)
+
+
+def want(connection: Connection, dataset: str, answers: Sequence[ImportedAnswer]) -> int:
+    """See `Imports.want`."""
+    known = {(ref, digest) for ref, digest in _known(connection, dataset, {answer.ref for answer in answers})}
+    fresh = {(a.ref, a.digest): a for a in answers if (a.ref, a.digest) not in known}
+    if fresh:
+        connection.execute(insert(imported), [_values(dataset, answer) for answer in fresh.values()])
+    return len(fresh)
+
+
+def _known(connection: Connection, dataset: str, refs: Iterable[ObjectRef]) -> Iterable[tuple[ObjectRef, str]]:
+    for condition in _of(dataset, refs):
+        columns = (imported.c.bucket, imported.c.key, imported.c.digest)
+        for bucket, key, digest in connection.execute(select(*columns).where(condition)):
+            yield ObjectRef(bucket, key), digest
+
+
+def _of(dataset: str, refs: Iterable[ObjectRef]) -> Iterable[ColumnElement[bool]]:
+    """Conditions that pick these objects, each short enough."""
+    for bucket, ours in groupby(sorted(refs), key=lambda ref: ref.bucket):
+        for chunk in chunks([ref.key for ref in ours]):
+            yield (imported.c.dataset == dataset) & (imported.c.bucket == bucket) & imported.c.key.in_(chunk)
+
+
+def _values(dataset: str, answer: ImportedAnswer) -> dict[str, Any]:
+    return {
+        "dataset": dataset,
+        "bucket": answer.ref.bucket,
+        "key": answer.ref.key,
+        "digest": answer.digest,
+        "kind": answer.kind.value,
+        "result": orjson.dumps(answer.result).decode(),
+        "model_version": answer.model_version,
+        "text": answer.text,
+        "given": 0,
+    }
+
+
+def wanted(connection: Connection, dataset: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, list[ImportedAnswer]]:
+    """See `Imports.wanted`."""
+    found: dict[ObjectRef, list[ImportedAnswer]] = defaultdict(list)
+    for condition in _of(dataset, refs):
+        ours = select(*_COLUMNS).where(condition, imported.c.given == 0).order_by(imported.c.n)
+        for bucket, key, kind, result, model_version in connection.execute(ours):
+            ref = ObjectRef(bucket, key)
+            found[ref].append(ImportedAnswer(ref, AnswerKind(kind), tuple(orjson.loads(result)), model_version))
+    return dict(found)
+
+
+def given(connection: Connection, dataset: str, answers: Sequence[ImportedAnswer]) -> None:
+    """See `Imports.given`."""
+    for answer in answers:
+        theirs = (imported.c.bucket == answer.ref.bucket, imported.c.key == answer.ref.key)
+        one = (imported.c.dataset == dataset, *theirs, imported.c.digest == answer.digest)
+        connection.execute(update(imported).where(*one).values(given=1))
+
+
+def wanted_count(connection: Connection, dataset: str) -> int:
+    """See `Imports.wanted_count`."""
+    waiting = (imported.c.dataset == dataset, imported.c.given == 0)
+    return connection.execute(select(func.count()).where(*waiting)).scalar_one()
+
+
+def text(connection: Connection, dataset: str, ref: ObjectRef) -> str | None:
+    """See `Imports.text`."""
+    theirs = (imported.c.dataset == dataset, imported.c.bucket == ref.bucket, imported.c.key == ref.key)
+    ours = select(imported.c.text).where(*theirs, imported.c.text.is_not(None)).order_by(imported.c.n).limit(1)
+    return connection.execute(ours).scalar()
