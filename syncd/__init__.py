@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from syncd.exports.run import export_snapshot
+    from syncd.training.mlflow import log_to_mlflow
     from syncd.training.reader import open_snapshot
     from syncd.training.snapshot import Snapshot
 
-__all__ = ["Snapshot", "export_snapshot", "open_snapshot"]
+__all__ = ["Snapshot", "export_snapshot", "log_to_mlflow", "open_snapshot"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,6 +27,10 @@ def __getattr__(name: str) -> Any:
         from syncd.exports import run  # noqa: PLC0415 - as below
 
         return run.export_snapshot
+    if name == "log_to_mlflow":
+        from syncd.training import mlflow  # noqa: PLC0415
+
+        return mlflow.log_to_mlflow
     from syncd.training import reader  # noqa: PLC0415 - the daemon and --help do not pay for Lance
 
     return getattr(reader, name)

@@ -7,12 +7,15 @@ import typer
 from syncd.cli import (
     dataset,
     dead_letter,
+    deliveries,
     demo,
+    describe,
     doctor,
     export,
     import_,
     label_config,
     label_studio,
+    lineage,
     reconcile,
     run,
     snapshot,
@@ -34,10 +37,13 @@ app.command("doctor")(doctor.doctor)
 app.command("status")(status.status)
 app.command("reconcile")(reconcile.reconcile)
 app.command("export")(export.export)
+app.command("lineage")(lineage.lineage)
 app.command("import")(import_.import_)
 app.add_typer(dataset.app, name="dataset")
+snapshot.app.command("describe")(describe.describe)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(dead_letter.app, name="dead-letter")
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(label_config.app, name="label-config")
 app.add_typer(label_studio.app, name="label-studio")
 

@@ -72,6 +72,17 @@ def the_dataset(config: Config, name: str) -> str:
     return name
 
 
+def located(version: str, config: Path | None) -> tuple[str, dict[str, str] | None]:
+    """URI and storage options of a version: of a configured dataset (NAME, NAME@VERSION), or the URI or path itself."""
+    if "/" in version:
+        return version, None
+    name, at, wanted = version.partition("@")
+    loaded = load(config)
+    snapshots = loaded.datasets[the_dataset(loaded, name)].snapshots
+    options = snapshots.resolved_options(f"datasets.{name}.snapshots")
+    return f"{snapshots.url.rstrip('/')}/{name}{at}{wanted}", options
+
+
 def show(
     rows: Sequence[dict[str, Any]], *, as_json: bool, title: str = "", empty: str = "nothing", brief: bool = False
 ) -> None:
@@ -105,7 +116,7 @@ def table(rows: Sequence[dict[str, Any]], title: str = "") -> Table:
     for column, value in rows[0].items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         # names and dates are there to be copied; what may be long folds
-        copied = column in {"dataset", "version", "made", "waiting_since", "since", "status"}
+        copied = column in {"dataset", "delivery", "version", "made", "waiting_since", "since", "status"}
         heading = column.replace("_", " ")
         widest_word = max(map(len, heading.split()))
         justify: Any = "right" if number else "left"

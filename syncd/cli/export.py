@@ -84,7 +84,7 @@ def _list(*, as_json: bool) -> None:
         {
             "format": one.name,
             "description": one.description,
-            "options": [f"{n}: {what}" for n, what in one.options.items()],
+            "options": dict(one.options) if as_json else [*one.options],
         }
         for one in formats()
     ]

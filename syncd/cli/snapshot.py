@@ -1,10 +1,14 @@
-"""`syncd snapshot`: versions of a dataset: make one now, list, show, compare, tag."""
+"""`syncd snapshot`: versions of a dataset: make one now, list, show, check, bring back.
+
+Comparing is in `diff`, tags are in `tags`, garbage collection in `garbage`.
+"""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from syncd.cli.common import (
+    EXIT_FAILED,
     ConfigOption,
     JsonOption,
     load,
@@ -13,20 +17,22 @@ from syncd.cli.common import (
     progress,
     show,
     the_dataset,
-    when,
     with_parts,
 )
-from syncd.domain.errors import Rejected
+from syncd.cli.diff import diff
+from syncd.cli.garbage import gc
+from syncd.cli.tags import history, tag, untag
+from syncd.cli.versions import NameArgument, VersionArgument, asker, version_row
 from syncd.domain.model import VersionInfo
-from syncd.ports import Diff
+from syncd.ports import Damage
 
 if TYPE_CHECKING:
     from syncd.service.assembly import Assembly
 
 app = typer.Typer(help="Versioned snapshots of a dataset's annotations.", no_args_is_help=True)
 
-NameArgument = Annotated[str, typer.Argument(help="The dataset's name.")]
-VersionArgument = Annotated[str, typer.Argument(help="A version (v3) or a tag (latest, production).")]
+for command in (diff, tag, untag, history, gc):
+    app.command()(command)
 
 
 @app.command()
@@ -43,7 +49,7 @@ def create(name: NameArgument, config: ConfigOption = None, as_json: JsonOption 
     if version is None:
         out.print("Nothing changed since the newest version.") if not as_json else print_json(None)
     else:
-        show([_row(version)], as_json=as_json)
+        show([version_row(version)], as_json=as_json)
 
 
 @app.command("list")
@@ -55,7 +61,7 @@ def list_(name: NameArgument, config: ConfigOption = None, as_json: JsonOption =
     async def rows(parts: "Assembly") -> list[dict[str, Any]]:
         tags = await parts.snapshots[name].tags(name)
         versions = await parts.snapshots[name].versions(name)
-        return [_row(v) | {"tags": [t for t, n in tags.items() if n == v.number]} for v in versions]
+        return [version_row(v) | {"tags": [t for t, n in tags.items() if n == v.number]} for v in versions]
 
     show(with_parts(loaded, rows, doing="versions"), as_json=as_json, empty=f"{name} has no version yet.")
 
@@ -69,9 +75,11 @@ def show_(
     the_dataset(loaded, name)
 
     async def info(parts: "Assembly") -> dict[str, Any]:
-        found = await _find(parts, name, version)
+        found = await parts.snapshots[name].find(name, version)
+        restored = {"restored_from": f"v{found.restored_from}", "by": found.by} if found.restored_from else {}
         uri = f"{loaded.datasets[name].snapshots.url.rstrip('/')}/{name}@{found.name}"
-        return _row(found) | {"by_status": dict(found.by_status), "open": f'syncd.open_snapshot("{uri}")'}
+        opening = f'syncd.open_snapshot("{uri}")'
+        return version_row(found) | restored | {"by_status": dict(found.by_status), "open": opening}
 
     found = with_parts(loaded, info, doing="version")
     if as_json:
@@ -81,77 +89,53 @@ def show_(
 
 
 @app.command()
-def diff(
-    name: NameArgument,
-    before: VersionArgument,
-    after: VersionArgument = "latest",
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
+def restore(
+    name: NameArgument, version: VersionArgument, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show what changed between two versions, by annotation and by label."""
+    """Make a new version that holds what an older one holds.
+
+    The annotator is not touched: an answer that is changed there later comes into the next version as ever.
+    """
     loaded = load(config)
     the_dataset(loaded, name)
 
-    async def compare(parts: "Assembly") -> Diff:
-        numbers = [(await _find(parts, name, version)).number for version in (before, after)]
-        return await parts.snapshots[name].diff(name, *numbers)
+    async def bring_back(parts: "Assembly") -> VersionInfo | None:
+        found = await parts.snapshots[name].find(name, version)
+        return await parts.snapshots[name].restore(name, found.number, by=asker())
 
-    found = with_parts(loaded, compare, doing="compare")
-    changes = {"inserted": found.inserted, "updated": found.updated, "deleted": found.deleted}
-    if as_json:
-        print_json(changes | {"labels_before": dict(found.labels_before), "labels_after": dict(found.labels_after)})
-        return
-    show([{"change": c, "annotations": len(ids), "ids": _some(ids)} for c, ids in changes.items()], as_json=False)
-    show(label_rows(found), as_json=False, empty="No labels on either side.")
-
-
-def label_rows(found: Diff) -> list[dict[str, Any]]:
-    """How often each label was given, before and after."""
-    labels = sorted({*found.labels_before, *found.labels_after})
-    return [
-        {"label": label, "before": found.labels_before.get(label, 0), "after": found.labels_after.get(label, 0)}
-        for label in labels
-    ]
+    made = with_parts(loaded, bring_back, doing="restore")
+    if made is None:
+        out.print(f"The newest version holds what {version} holds.") if not as_json else print_json(None)
+    else:
+        show([version_row(made)], as_json=as_json)
 
 
 @app.command()
-def tag(
+def verify(
     name: NameArgument,
-    version: VersionArgument,
-    tag: Annotated[str, typer.Argument(help="The movable name.")],
+    version: Annotated[str | None, typer.Argument(help="A version (v3) or a tag; default: all versions.")] = None,
     config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Point a movable name, such as production, at a version."""
+    """Check every file of a version against what was written; exit code 1 where one is missing or changed."""
     loaded = load(config)
     the_dataset(loaded, name)
 
-    async def point(parts: "Assembly") -> str:
-        found = await _find(parts, name, version)
-        await parts.snapshots[name].tag(name, tag, found.number)
-        return found.name
+    async def damages(parts: "Assembly") -> list[Damage]:
+        snapshots = parts.snapshots[name]
+        versions = [await snapshots.find(name, version)] if version else await snapshots.versions(name)
+        return await snapshots.verify(name, *(found.number for found in versions)) if versions else []
 
-    out.print(f"{tag} → {with_parts(loaded, point, doing='tag')}")
-
-
-async def _find(parts: "Assembly", name: str, version: str) -> VersionInfo:
-    """A version by name or tag."""
-    versions = {v.number: v for v in await parts.snapshots[name].versions(name)}
-    tags = await parts.snapshots[name].tags(name)
-    number = int(version[1:]) if version[:1] == "v" and version[1:].isdigit() else tags.get(version, 0)
-    if number not in versions:
-        newest = f"the newest is v{max(versions)}" if versions else "there is none yet"
-        raise Rejected(f"{name} has no version {version}; {newest}")
-    return versions[number]
-
-
-def _row(v: VersionInfo) -> dict[str, Any]:
-    counts = {"rows": v.rows, "inserted": v.inserted, "updated": v.updated, "deleted": v.deleted}
-    return {"version": v.name, "made": when(v.created_at), **counts}
+    found = with_parts(loaded, damages, doing="verify")
+    looked_at = f"{name}@{version}" if version else name
+    rows = [{"file": damage.path, "trouble": damage.trouble.value} for damage in found]
+    show(rows, as_json=as_json, empty=f"Every file of {looked_at} is as it was written.")
+    if found:
+        if not as_json:
+            out.print("Restore these files from a backup, or open another version.")
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _text(value: object) -> str:
     return ", ".join(f"{count} {name}" for name, count in value.items()) if isinstance(value, dict) else str(value)
 
-
-def _some(ids: tuple[str, ...]) -> str:
-    return ", ".join(ids[:8]) + (" …" if len(ids) > 8 else "")

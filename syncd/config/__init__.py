@@ -4,15 +4,19 @@
 the plug-in classes that the file names are imported.
 """
 
+from syncd.config.about import AboutDataset
 from syncd.config.checks import warnings_of
 from syncd.config.datasets import Dataset, Snapshots
 from syncd.config.loader import find_config, load_config
 from syncd.config.models import Config, Log, Receiver, Reconcile, Retry, Shutdown, State, Worker
 from syncd.config.plugins import Plugin
+from syncd.config.splits import DatasetSplits
 
 __all__ = [
+    "AboutDataset",
     "Config",
     "Dataset",
+    "DatasetSplits",
     "Log",
     "Plugin",
     "Receiver",

@@ -9,13 +9,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, InstanceOf, PlainValidator, ValidationInfo, field_validator
 
+from syncd.config.about import AboutDataset
 from syncd.config.base import Count, Seconds, Section, resolved, with_data_dir
 from syncd.config.plugins import Plugin
 from syncd.config.problems import field_errors
+from syncd.config.splits import DatasetSplits
 from syncd.domain.labels import TASKS, label_config
 from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.planning import OnChange, OnDelete
 from syncd.domain.routing import Selection
+from syncd.ports import Retention
 from syncd.secrets import SecretRef, text_or_secret
 
 
@@ -54,6 +57,18 @@ class Snapshots(Section):
     after_changes: Count = Field(100, description="Make a version once so many rows changed.")
     after_quiet: Seconds = Field(60.0, description="Make a version once nothing changed for so long, seconds.")
     at_least_every: Seconds = Field(3600.0, description="Longest time a changed row waits for a version, seconds.")
+    keep_last: Count | None = Field(
+        None, description="Collect versions once a day: keep tagged ones and so many of the newest."
+    )
+    keep_days: Seconds | None = Field(
+        None, description="The same, keeping those so many days young. Neither of both: none is ever collected."
+    )
+
+    def retention(self) -> Retention | None:
+        """What the daemon keeps when it collects garbage; None where it never does."""
+        if self.keep_last is None and self.keep_days is None:
+            return None
+        return Retention(versions=self.keep_last or 0, age=(self.keep_days or 0.0) * 86400.0)
 
     def resolved_options(self, field: str) -> dict[str, str]:
         """The storage options with their secrets read. ConfigError names `field`.storage_options.NAME."""
@@ -96,6 +111,8 @@ class Dataset(Section):
     webhook: bool = Field(True, description="Whether to have the annotator call the receiver about annotations.")
     text_limit: int = Field(1024 * 1024, ge=1, description="Largest object whose text is put into its task, bytes.")
     snapshots: Snapshots = Field(Snapshots(), description="When and where.", validate_default=True)
+    splits: DatasetSplits = Field(DatasetSplits(), description="What is trained on and what is kept to test with.")
+    about: AboutDataset = Field(AboutDataset(), description="What is said of it: licence, creators …")
     triggers: dict[str, InstanceOf[Plugin]] = Field(
         {}, description="What is done when a version appears or a tag moves, by name."
     )

@@ -110,7 +110,7 @@ class _Loading:
             try:
                 plugins[name] = load_plugin((*place, name), table, self.context, self.origins)
             except ConfigError as error:
-                self.problems += error.problems
+                self.problems.extend(error.problems)
         return plugins
 
     def datasets(self, data: Mapping[str, Any]) -> object:

@@ -20,6 +20,11 @@ class Update:
     labels_added: tuple[str, ...] = ()
     labels_removed: tuple[str, ...] = ()
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that came and left, with their sign: `+dog`, `-cat`."""
+        return (*(f"+{label}" for label in self.labels_added), *(f"-{label}" for label in self.labels_removed))
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -70,6 +75,12 @@ def update(old: Row, new: Row) -> Update:
         labels_added=tuple(sorted({*new.labels} - {*old.labels})),
         labels_removed=tuple(sorted({*old.labels} - {*new.labels})),
     )
+
+
+def moved(before: Mapping[str, int], after: Mapping[str, int]) -> list[tuple[str, int, int, str]]:
+    """Name, count before, count after and the difference with its sign, in order of the names."""
+    both = ((name, before.get(name, 0), after.get(name, 0)) for name in sorted({*before, *after}))
+    return [(name, old, new, f"{new - old:+,}" if new != old else "") for name, old, new in both]
 
 
 def count(rows: Iterable[Row]) -> Counts:

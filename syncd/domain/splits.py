@@ -130,7 +130,7 @@ def assign(rows: Sequence[Row], splits: Splits, known: Known) -> list[Row]:
 def assigned(changes: Sequence[StagedChange], splits: Splits, known: Known) -> list[StagedChange]:
     """The changes, each row among them with its split."""
     rows = iter(assign([change.row for change in changes if change.row], splits, known))
-    return [replace(change, row=next(rows)) if change.row else change for change in changes]
+    return [StagedChange(c.annotation_id, c.task_id, next(rows), c.seq) if c.row else c for c in changes]
 
 
 class _Stratifying:

@@ -29,7 +29,7 @@ class Interest:
     def of(cls, words: Sequence[str]) -> Self:
         """From the words of the configuration. ValueError names a word that is none."""
         for word in words:
-            if word not in ("version", "tag") and not word.removeprefix(_TAG).strip() != word:
+            if word not in ("version", "tag") and not (word.startswith(_TAG) and word.removeprefix(_TAG).strip()):
                 raise ValueError(f'{word!r} is nothing to fire on; there are "version", "tag" and "tag:NAME"')
         tags = frozenset(word.removeprefix(_TAG) for word in words if word.startswith(_TAG))
         return cls("version" in words, "tag" in words, tags)

@@ -26,7 +26,7 @@ from syncd.domain.regions import Choice, Number, Region, Span, Text
 from syncd.domain.regions.offsets import code_points
 from syncd.exports.base import Format, Item, Source
 from syncd.exports.plain import json_text
-from syncd.exports.texts import asked, link, per_region, text_under, value_at
+from syncd.exports.texts import asked, link, per_region, single_choice, text_under, value_at
 
 _FIELDS = {"text": "text", "hypertext": "text", "image": "image"}
 _METADATA = ("key", "object_uri", "annotation_id", "annotator", "split", "snapshot")
@@ -79,8 +79,7 @@ def _kind(config: LabelConfig, control: Control) -> str | None:
     shown = config.objects.get(control.to_name[0])
     match control.kind:
         case "choices" if not per_region(control):
-            single = control.attributes.get("choice", "single").startswith("single")
-            return "label_selection" if single else "multi_label_selection"
+            return "label_selection" if single_choice(control) else "multi_label_selection"
         case "labels" if shown and shown.kind == "text" and shown.inline:
             return "span"
         case "rating" if not per_region(control):
@@ -177,7 +176,9 @@ def _misfit(source: Source) -> str | None:
     config = source.config
     if config and _fields(config) and any(_kind(config, control) for control in config.controls.values()):
         return None
-    return f"it needs texts or images with choices, marks in a text, ratings or texts; this version asks {asked(config)}"
+    return (
+        f"it needs texts or images with choices, marks in a text, ratings or texts; this version asks {asked(config)}"
+    )
 
 
 FORMAT = Format(

@@ -21,8 +21,9 @@ from syncd.training.snapshot import Snapshot
 if TYPE_CHECKING:
     from syncd.exports.beside import Beside
 
-_TOGETHER = 512  # rows read at once: the answers of a whole version need not fit into memory
+_TOGETHER = 2_048  # rows read at once: the answers of a whole version need not fit into memory
 _ORDER = ("bucket", "key", "version_id", "etag", "task_id", "annotation_id")
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -67,14 +68,18 @@ class Source:
         used = {label for labels in column.to_pylist() for label in labels}
         return (*known, *sorted(used - set(known)))
 
-    def table(self) -> Any:
-        """The rows as a `pyarrow.Table`, in the order of `items`."""
+    def tables(self) -> Iterator[Any]:
+        """The rows as `pyarrow.Table`s of up to 512 rows, in the order of `items`; JSON columns stay text."""
         names = self.snapshot.schema.names
         ids = self.snapshot.row_ids(**self.query)
         by = [name for name in _ORDER if name in names]
         order = self.snapshot.take(ids, columns=by).add_column(0, "id", ids).sort_by([(n, "ascending") for n in by])
         for start in range(0, len(ids), _TOGETHER):
-            table = self.snapshot.take(order["id"][start : start + _TOGETHER].combine_chunks(), **self.query)
+            yield self.snapshot.take(order["id"][start : start + _TOGETHER].combine_chunks(), **self.query)
+
+    def items(self) -> Iterator[Item]:
+        """The items, in the order of what they are about: never in the table's order, which compaction moves."""
+        for table in self.tables():
             for batch in table.to_batches():
                 for row in self.snapshot.parsed(batch):
                     yield Item(row, read_regions(row["result"] or []), row.get("key") or "")

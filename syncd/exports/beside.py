@@ -6,7 +6,7 @@ them. Every placed picture gets a line for each of its answers in `items.jsonl`.
 """
 
 import shutil
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -54,11 +54,15 @@ def identity(row: Mapping[str, Any]) -> Identity:
 
 @dataclass(slots=True)
 class Beside:
-    """Where the media of one export are. `names`: a safe name for each image; `skipped`: images that are left out."""
+    """Where the media of one export are. `names`: a safe name for each image; `skipped`: images that are left out.
+
+    `advance` is called with how many images were written.
+    """
 
     folder: Path
     mode: Media
     names: Mapping[Hashable, str]
+    advance: Callable[[int], object] = lambda _done: None
     skipped: set[Hashable] = field(default_factory=set)
     placed: dict[str, str | None] = field(default_factory=dict)
     _items: BinaryIO | None = None

@@ -2,20 +2,17 @@ r"""CoNLL-2003: marked texts as one token a line, with IOB2 tags. One file for e
 
 Four columns divided by one space, as in the shared task: token, part of speech (unknown: `-X-`), chunk (`_`), entity.
 Each text is a document of one sequence, after a line `-DOCSTART- -X- _ O` and before an empty line, as readers of
-CoNLL-2003 expect. https://aclanthology.org/W03-0419, tags: https://en.wikipedia.org/wiki/Inside–outside–beginning
+CoNLL-2003 expect. https://aclanthology.org/W03-0419, IOB2: https://aclanthology.org/E99-1023
 
-Tokens: runs of letters, digits and `_` that may hold single `.`, `,`, `'`, `’` or `-` inside (`U.S`, `3.14`, `isn't`);
-every other character that is no white space is a token of its own. The rule stands here and not in a library, so
-that a version's bytes do not change with a library's release. (label-studio-sdk's converter asks NLTK; where both cut
-alike, its lines are the same. It writes white space of labels into the tags, which tears the columns, and the
-entities of one control alone.)
+The tokens are those of `exports.tokens`. The converter of label-studio-sdk asks NLTK; where both cut alike, its lines
+are the same. It is not used: it writes white space of labels into the tags, which tears the columns, a first line of
+three columns, the marks of one control alone, and needs OpenCV, pandas and NLTK.
 
 What the format cannot say is told: marks inside or across others (the earlier, then the longer one is kept), further
 labels of one mark, marks that begin or end within a token (they grow to whole tokens). White space in labels
 becomes `_`.
 """
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
@@ -25,8 +22,8 @@ from typing import TextIO
 from syncd.domain.errors import Rejected
 from syncd.exports.base import Format, Source
 from syncd.exports.texts import TextItem, asked, marks_text, text_items
+from syncd.exports.tokens import tokens
 
-TOKEN = re.compile(r"\w+(?:[.,'’-]\w+)*|[^\w\s]")
 _DOCUMENT = "-DOCSTART- -X- _ O\n\n"
 
 
@@ -54,22 +51,27 @@ def _tag_names(labels: Iterable[str]) -> dict[str, str]:
 
 
 def _lines(source: Source, item: TextItem, names: dict[str, str]) -> Iterator[str]:
-    tokens = [(token.start(), token.end()) for token in TOKEN.finditer(item.text)]
-    tags = ["O"] * len(tokens)
+    for token, tag in tagged(source, item):
+        at, _, label = tag.partition("-")
+        yield f"{token} -X- _ {at}{'-' if label else ''}{names.get(label, '')}\n"
+
+
+def tagged(source: Source, item: TextItem) -> Iterator[tuple[str, str]]:
+    """The tokens of a text, each with its IOB2 tag: `O`, `B-label` or `I-label`. What is lost is told."""
+    places = tokens(item.text)
+    tags = ["O"] * len(places)
     for entity in item.entities:
-        first = bisect_right(tokens, entity.start, key=itemgetter(1))
-        last = bisect_left(tokens, entity.end, key=itemgetter(0))
+        first = bisect_right(places, entity.start, key=itemgetter(1))
+        last = bisect_left(places, entity.end, key=itemgetter(0))
         if any(tag != "O" for tag in tags[first:last]):
             source.lose("a mark that overlaps another")
             continue
-        if (tokens[first][0], tokens[last - 1][1]) != (entity.start, entity.end):
+        if (places[first][0], places[last - 1][1]) != (entity.start, entity.end):
             source.lose("the exact end of a mark within a token: it grew to whole tokens")
         if more := len(entity.region.labels) - 1:
             source.lose("a further label of a mark", more)
-        name = names[entity.label]
-        tags[first:last] = [f"B-{name}"] + [f"I-{name}"] * (last - first - 1)
-    for (start, end), tag in zip(tokens, tags, strict=True):
-        yield f"{item.text[start:end]} -X- _ {tag}\n"
+        tags[first:last] = [f"B-{entity.label}"] + [f"I-{entity.label}"] * (last - first - 1)
+    return ((item.text[start:end], tag) for (start, end), tag in zip(places, tags, strict=True))
 
 
 def _misfit(source: Source) -> str | None:

@@ -18,6 +18,4 @@ def _write(source: Source, out: Path) -> None:
             file.write(json_text({**item.row, "regions": regions}) + b"\n")
 
 
-FORMAT = Format(
-    "jsonl", "JSON lines: every row with all its columns", _write, lambda _source: None, per_task=False
-)
+FORMAT = Format("jsonl", "JSON lines: every row with all its columns", _write, lambda _source: None, per_task=False)

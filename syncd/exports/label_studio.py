@@ -1,7 +1,7 @@
 """Label Studio JSON: tasks with their annotations and predictions in `tasks.json`, to be imported again.
 
-What `POST /api/projects/{id}/import` and the Import dialog take, in the form of Label Studio's own export; its converter
-takes it too. https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks
+What `POST /api/projects/{id}/import` and the Import dialog take, in the form of Label Studio's own export; its
+converter takes it too. https://labelstud.io/guide/export#Label-Studio-JSON-format-of-annotated-tasks
 
 A task's `data` is what its label config saw; links in it lead where they led. Label Studio gives new ids, dates and
 the importing person: it refuses an import that names people it does not know. So who answered stands in the task's

@@ -54,7 +54,7 @@ class _Painter:
         path = f"{picture.split}/{picture.stem}.png"
         classed = image.new("P", (size.width, size.height), 0)
         classed.putpalette(_palette())
-        single = image.new("I;16", (size.width, size.height), 0)
+        single = image.new("I", (size.width, size.height), 0)  # Pillow draws nothing on I;16
         for number, (item, shape, stencil) in enumerate(_stencils(self.source, picture, size), 1):
             label = shape.labels[0]
             classed.paste(self.labels[label], None, stencil)
@@ -63,7 +63,7 @@ class _Painter:
                 self.told.write(_line(f"instances/{path}", number, label, item, shape.id))
         _save(classed, self.out / "masks" / path)
         if self.told:
-            _save(single, self.out / "instances" / path)
+            _save(single.convert("I;16"), self.out / "instances" / path)
 
 
 def _write(source: Source, out: Path) -> None:

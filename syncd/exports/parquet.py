@@ -11,32 +11,53 @@ syncd nor Lance, and may be copied anywhere. The options are what only people kn
 `license` …), for the card and for Croissant.
 """
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pyarrow import parquet
 
 from syncd.exports.base import Format, Source
 from syncd.exports.delta_log import write_delta_log
 from syncd.exports.plain import json_text
-from syncd.exports.shards import Shard, write_shards
+from syncd.exports.shards import Shard, Shards
 from syncd.training.describe.about import OPTIONS, About, DataFile
 from syncd.training.describe.card import Opening, card
-from syncd.training.describe.croissant import PARQUET, croissant
+from syncd.training.describe.croissant import PARQUET, Files, croissant
+from syncd.training.lineage import lineage
 
 
 def _write(source: Source, out: Path) -> None:
     info, about = source.snapshot.info, About.from_options(source.options)
-    table = source.table()
-    table = table.cast(_described(table.schema))
-    splits = table["split"].to_pylist() if "split" in table.column_names else [None] * table.num_rows
-    shards = write_shards(table, splits, out)
+    shards = _shards(source, out)
+    schema = parquet.read_schema(out / shards[0].path)
     files = [DataFile(shard.path, shard.size, shard.sha256, shard.split) for shard in shards]
-    write_delta_log(info.dataset, table.schema, shards, info.created_at, out)
-    made = croissant(info, table.schema, files, about=about, encoding=PARQUET, labels=source.labels)
+    write_delta_log(info.dataset, schema, shards, info.created_at, out)
+    made = croissant(info, schema, Files(files, PARQUET), about, source.labels)
     (out / "croissant.json").write_bytes(json_text(made) + b"\n")
+    with (out / "lineage.jsonl").open("wb") as file:
+        file.writelines(_lineage(source))
     text = card(source.snapshot, about, opening=_opening(shards))
     (out / "README.md").write_text(text, encoding="utf-8", newline="\n")
+
+
+def _shards(source: Source, out: Path) -> list[Shard]:
+    tables = source.tables()
+    first = next(tables, None)
+    schema = _described(source.snapshot.to_arrow(**source.query).schema if first is None else first.schema)
+    shards = Shards(out, schema)
+    for table in chain([] if first is None else [first], tables):
+        shards.write(table.cast(schema), table["split"].to_pylist())
+    return shards.close()
+
+
+def _lineage(source: Source) -> Iterator[bytes]:
+    """Where the root lies now is left out: a copy of it gives the same bytes."""
+    for one in lineage(source.snapshot, **source.query):
+        version = {name: value for name, value in one["snapshot"].items() if name != "uri"}
+        yield json_text({**one, "snapshot": version}) + b"\n"
 
 
 def _described(schema: Any) -> Any:

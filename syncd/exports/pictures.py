@@ -67,9 +67,11 @@ def pictures(source: Source) -> Iterator[Picture]:
     """The images in order, without those whose object changed and that are to be skipped."""
     beside = source.beside
     assert beside is not None  # noqa: S101 - `run` gives one to formats with `media`
-    for image, items in groupby(source.items(), key=lambda item: identity(item.row)):
+    by_image = groupby(source.items(), key=lambda item: identity(item.row))
+    for done, (image, items) in enumerate(by_image, 1):
         if image not in beside.skipped:
             yield Picture(image, beside.names[image], tuple(items), beside)
+        beside.advance(done)
 
 
 def shapes(source: Source, picture: Picture, *kinds: type[Region]) -> Iterator[tuple[Item, Any, str]]:
@@ -84,9 +86,9 @@ def shapes(source: Source, picture: Picture, *kinds: type[Region]) -> Iterator[t
             if region.item:
                 source.lose("a shape on a further image of a task")
             elif not isinstance(region, kinds):
-                source.lose(f"a {type(region).__name__.lower()}")
+                source.lose(_a(region))
             elif not region.labels:
-                source.lose(f"a {type(region).__name__.lower()} without a label")
+                source.lose(f"{_a(region)} without a label")
             else:
                 yield from ((item, region, label) for label in region.labels)
 
@@ -166,7 +168,7 @@ def drawn_area(source: Source) -> str | None:
 def only_box(source: Source, shape: Region) -> None:
     """Tell what is lost of a shape of which only the upright box around it is written."""
     if not isinstance(shape, Box):
-        source.lose(f"the outline of a {type(shape).__name__.lower()}: the box around it is written")
+        source.lose(f"the outline of {_a(shape)}: the box around it is written")
     elif shape.rotation:
         source.lose("the turn of a box: the upright box around it is written")
 
@@ -175,3 +177,8 @@ def _asked(source: Source) -> str:
     assert source.config is not None  # noqa: S101 - asked where there is one
     tags = dict.fromkeys(control.tag for control in source.config.controls.values())
     return f"answer {', '.join(tags) or 'nothing'} on {source.config.media_kind}"
+
+
+def _a(region: Region) -> str:
+    """`a box`, `an ellipse`."""
+    return "an ellipse" if isinstance(region, Ellipse) else f"a {type(region).__name__.lower()}"

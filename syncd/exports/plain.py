@@ -30,8 +30,14 @@ def plain(region: Region, text: str | None = None) -> dict[str, Any]:
 
 
 def json_text(value: object) -> bytes:
-    """The value as JSON: UTF-8, times in UTC as `2026-11-20T18:00:00Z`, as short as it goes, always the same."""
-    return orjson.dumps(value, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    """The value as JSON on one line: UTF-8, times in UTC as `2026-11-20T18:00:00Z`, always the same bytes.
+
+    Line ends of Unicode are written as escapes: some readers of JSON lines end a line at them.
+    """
+    text = orjson.dumps(value, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    for character in "\u0085\u2028\u2029":
+        text = text.replace(character.encode(), f"\\u{ord(character):04x}".encode())
+    return text
 
 
 def _default(value: object) -> object:

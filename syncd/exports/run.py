@@ -103,7 +103,8 @@ def _write(source: Source, chosen: Format, folder: Path, wanted: _Media, identit
     placed: Mapping[str, str | None] = {}
     if chosen.media:
         images = images_of(source)
-        with Beside(folder, wanted.mode, names_of(images, flat=chosen.flat)) as beside:
+        names = names_of(images, flat=chosen.flat)
+        with Beside(folder, wanted.mode, names, lambda done: wanted.progress("images", done, len(images))) as beside:
             if wanted.mode.files:
                 fetch(images, beside, source, wanted.changed, wanted.progress)
             chosen.write(replace(source, beside=beside), folder)

@@ -1,14 +1,14 @@
 """Parquet files of one table: some for each split, of even size, with the same bytes each time.
 
 Used by `parquet` and `huggingface`. `data/train-00000.parquet`, `data/train-00001.parquet`, `data/val-00000.parquet` …
-Rows keep their order. Rows without a split are in `train` where no row has one (what readers ask for by default),
-else in `unsplit`. zstd; row groups of at most 10,000 rows and about 64 MB, ten of them a file. The bytes follow from
+Rows keep their order; rows without a split are to train on; what Hugging Face does not take in the name of a split
+becomes `_`. zstd; row groups of 10,000 rows or about 64 MB, ten of them a file. The bytes follow from
 the rows and the release of pyarrow, which writes its name into each file.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,46 +38,96 @@ class Shard:
     sha256: str
 
 
-def write_shards(table: Any, splits: list[str | None], out: Path) -> list[Shard]:
-    """Write the table's rows, given the split of each. An empty table is one empty file."""
-    (out / FOLDER).mkdir(parents=True, exist_ok=True)
-    group = min(GROUP_ROWS, max(1, GROUP_BYTES * table.num_rows // max(1, _bytes(table))))
-    return [
-        _write(rows.slice(start, group * GROUPS), group, split, out, f"{FOLDER}/{split}-{index:05d}.parquet")
-        for split, rows in _by_split(table, splits)
-        for index, start in enumerate(range(0, max(1, rows.num_rows), group * GROUPS))
-    ]
+class Shards:
+    """Writes rows as they come. One file of each split is open at a time."""
+
+    def __init__(self, out: Path, schema: Any) -> None:
+        self._out = out
+        self._schema = schema
+        self._splits: dict[str, _Split] = {}
+        (out / FOLDER).mkdir(parents=True, exist_ok=True)
+
+    def write(self, table: Any, splits: Sequence[str | None]) -> None:
+        """Add rows, given the split of each."""
+        names = [re.sub(r"\W", "_", split or UNSPLIT) for split in splits]
+        known = pa.array(names, pa.string())
+        for name in set(names):
+            self._split(name).add(table.filter(pc.equal(known, name)))
+
+    def close(self) -> list[Shard]:
+        """All shards in order; with no rows at all, an empty one."""
+        if not self._splits:
+            self._split(UNSPLIT)
+        return [shard for name in sorted(self._splits, key=_place) for shard in self._splits[name].close()]
+
+    def _split(self, name: str) -> "_Split":
+        if name not in self._splits:
+            self._splits[name] = _Split(name, self._out, self._schema)
+        return self._splits[name]
 
 
-def _by_split(table: Any, splits: list[str | None]) -> Iterator[tuple[str, Any]]:
-    names = [_file_name(split) for split in splits]
-    if not any(splits):
-        yield "train", table
-        return
-    known = pa.array(names)
-    for name in sorted(set(names), key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)):
-        yield name, table.filter(pc.equal(known, name))
+def _place(split: str) -> tuple[int, str]:
+    return (_ORDER.index(split) if split in _ORDER else len(_ORDER), split)
 
 
-def _file_name(split: str | None) -> str:
-    """A split's name as Hugging Face allows it."""
-    return re.sub(r"\W", "_", split) if split else UNSPLIT
+class _Split:
+    """The files of one split. Where a row group ends follows from the rows, handed in in pieces that are always alike."""
+
+    def __init__(self, name: str, out: Path, schema: Any) -> None:
+        self._name, self._out, self._schema = name, out, schema
+        self._waiting = schema.empty_table()
+        self._groups = 0
+        self._rows = 0
+        self._shards: list[Shard] = []
+        self._writer: Any = None
+
+    def add(self, rows: Any) -> None:
+        """Rows wait until they are enough for a row group."""
+        self._waiting = pa.concat_tables([self._waiting, rows])
+        while self._waiting.num_rows >= GROUP_ROWS:
+            self._flush(GROUP_ROWS)
+        if _bytes(self._waiting) >= GROUP_BYTES:
+            self._flush(self._waiting.num_rows)
+
+    def close(self) -> list[Shard]:
+        """What waits is written too."""
+        if self._waiting.num_rows or not self._shards:
+            self._flush(self._waiting.num_rows)
+        self._finish()
+        return self._shards
+
+    @property
+    def _path(self) -> str:
+        return f"{FOLDER}/{self._name}-{len(self._shards):05d}.parquet"
+
+    def _flush(self, rows: int) -> None:
+        """The first of the waiting rows become a row group."""
+        if self._writer is None:
+            options = {"compression": "zstd", "compression_level": 3}
+            self._writer = parquet.ParquetWriter(self._out / self._path, self._schema, **options)
+        if rows:  # an empty row group makes `datasets` stumble
+            self._writer.write_table(self._waiting.slice(0, rows).combine_chunks(), row_group_size=rows)
+        self._waiting = self._waiting.slice(rows)
+        self._rows += rows
+        self._groups += 1
+        if self._groups == GROUPS:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        path = self._out / self._path
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self._shards.append(Shard(self._path, self._name, self._rows, path.stat().st_size, digest))
+        self._writer, self._rows, self._groups = None, 0, 0
 
 
 def _bytes(table: Any) -> int:
-    """Bytes of the texts and bytes in it: a figure that does not depend on how the table lies in memory."""
-    return sum(pc.sum(pc.binary_length(column)).as_py() or 0 for column in table.columns if _is_bytes(column.type))
+    """Bytes of the texts in it: a figure that does not depend on how the table lies in memory."""
+    return sum(pc.sum(pc.binary_length(column)).as_py() or 0 for column in table.columns if _is_text(column.type))
 
 
-def _is_bytes(type_: Any) -> bool:
-    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    return any(check(type_) for check in checks)
-
-
-def _write(rows: Any, group: int, split: str, out: Path, path: str) -> Shard:
-    with parquet.ParquetWriter(out / path, rows.schema, compression="zstd", compression_level=3) as writer:
-        for start in range(0, rows.num_rows, group):
-            writer.write_table(rows.slice(start, group).combine_chunks(), row_group_size=group)
-    with (out / path).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Shard(path, split, rows.num_rows, (out / path).stat().st_size, digest)
+def _is_text(type_: Any) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))

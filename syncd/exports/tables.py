@@ -28,7 +28,7 @@ from syncd.domain.labels.configs import Control
 from syncd.domain.regions import Choice, Number, Other, Region, Text
 from syncd.exports.base import Format, Item, Source
 from syncd.exports.plain import json_text, plain
-from syncd.exports.texts import per_region, text_under, value_at
+from syncd.exports.texts import per_region, single_choice, text_under, value_at
 from syncd.snapshots.schema import JSON_COLUMNS
 from syncd.snapshots.times import time_text
 
@@ -57,7 +57,9 @@ class _Flat:
         self._controls = {control.name: control for control in controls if not per_region(control)}
         self._variables = self._config.variables if self._config else ()
         self._columns = [field for field in source.snapshot.schema if field.name not in JSON_COLUMNS]
-        self.schema = pa.schema([*self._named(*_FIRST), *self._flattened(), *self._others(), pa.field("other", pa.string())])
+        self.schema = pa.schema(
+            [*self._named(*_FIRST), *self._flattened(), *self._others(), pa.field("other", pa.string())]
+        )
 
     def _named(self, *names: str) -> list[Any]:
         return [_written(column) for column in self._columns if column.name in names]
@@ -91,7 +93,7 @@ class _Flat:
                 return value.get(_SINGLE_VALUES[control.kind])
             case [Choice(paths=paths)]:
                 labels = [path[0] if len(path) == 1 else list(path) for path in paths]
-                return labels[0] if _single(control) and len(labels) == 1 else labels
+                return labels[0] if single_choice(control) and len(labels) == 1 else labels
             case [Text(text=text)]:
                 return text[0] if control.attributes.get("maxsubmissions") == "1" and len(text) == 1 else list(text)
         return [self._plain(region, data) for region in found]
@@ -100,14 +102,11 @@ class _Flat:
         return plain(region, text_under(self._config, data, region))
 
 
-def _single(control: Control) -> bool:
-    """Whether people choose one label: the default of Choices."""
-    return control.kind == "choices" and control.attributes.get("choice", "single").startswith("single")
-
-
 def _written(column: Any) -> Any:
     """Times and lists are written as text."""
-    plain_type = pa.types.is_boolean(column.type) or pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
+    plain_type = (
+        pa.types.is_boolean(column.type) or pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
+    )
     return pa.field(column.name, column.type if plain_type else pa.string())
 
 

@@ -4,7 +4,7 @@ Used by the formats for texts. Offsets are characters (Unicode code points), end
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,10 @@ from syncd.domain.regions import Choice, Region, Span
 from syncd.domain.regions.offsets import code_points
 from syncd.exports.base import Item, Source
 
-UNSPLIT = "unsplit"
-"""What files of rows without a split are called."""
+UNSPLIT = "train"
+"""Where rows without a split go: all data are to train on."""
 
 _STEP = re.compile(r"[^.\[\]]+")
-_SPAN_KINDS = {"labels", "textarea", "choices"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +43,18 @@ class TextItem:
         return self.item.row.get("split") or UNSPLIT
 
 
-def text_items(source: Source) -> Iterable[TextItem]:
-    """The items whose task holds a text, with what is marked in it in order of place.
+def text_items(source: Source) -> Iterator[TextItem]:
+    """The items whose task holds a text. Those that hold none are told as lost."""
+    return filter(None, (text_item(source, item) for item in source.items()))
 
-    What has no place in such an item is told to the source: tasks without a text, marks without a label.
-    """
-    variable = text_variable(source.config)
-    for item in source.items():
-        text = value_at(item.row["data"] or {}, variable)
-        if isinstance(text, str):
-            yield TextItem(item, text, tuple(_entities(source, text, item.regions)))
-        else:
-            source.lose("no text in the task")
+
+def text_item(source: Source, item: Item) -> TextItem | None:
+    """The item's text with what is marked in it, in order of place; None where the task holds no text."""
+    text = value_at(item.row["data"] or {}, text_variable(source.config))
+    if isinstance(text, str):
+        return TextItem(item, text, tuple(_entities(source, text, item.regions)))
+    source.lose("an answer whose task holds no text")
+    return None
 
 
 def _entities(source: Source, text: str, regions: Iterable[Region]) -> Iterable[Entity]:
@@ -115,6 +114,11 @@ def chooses_for_text(config: LabelConfig | None) -> list[Control]:
 def per_region(control: Control) -> bool:
     """Whether its answers are about a region, not about the whole task."""
     return control.attributes.get("perregion", "").lower() == "true"
+
+
+def single_choice(control: Control) -> bool:
+    """Whether people choose one label: the default of Choices."""
+    return control.kind == "choices" and control.attributes.get("choice", "single").startswith("single")
 
 
 def _text_controls(config: LabelConfig | None) -> list[Control]:

@@ -6,6 +6,7 @@ the next look. Deliveries, their marks and the trigger's cursor are written in o
 one delivery, once. A trigger without a cursor is new: it starts at the present.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -43,6 +44,8 @@ class Announcer:
     snapshots: SnapshotStore
     table: str
     triggers: Sequence[Trigger]
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there may be something new."""
     _labels: dict[int, Mapping[str, int]] = field(default_factory=dict)
     _begun: bool = False
 

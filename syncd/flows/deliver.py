@@ -6,7 +6,7 @@ repeats it, with the same event. The worker gives up what fails for a day; a tar
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -28,11 +28,16 @@ UNCONFIGURED_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Deliverer:
-    """Delivers for all triggers. `triggers`: by `lane_name`."""
+    """Delivers for all triggers.
+
+    `triggers`: by `lane_name`. `wait`: failed tries before this one → seconds until the next, which a target may
+    wish longer, but not shorter.
+    """
 
     state: StateStore
     clock: Clock
     triggers: Mapping[str, Trigger]
+    wait: Callable[[int], float]
 
     async def deliver(self, lane: str, claims: Sequence[Claim]) -> list[Settlement]:
         """Try one after the other until one fails: in the order they became due, those that failed most often last.
@@ -67,7 +72,16 @@ class Deliverer:
         if answer.verdict is Verdict.BUSY:
             return _later(claim, answer.outcome, BUSY_S)
         await self._note(delivery, started, answer)
-        return _verdict(claim, answer, trigger.target.attempts)
+        return self._verdict(claim, answer, trigger.target.attempts)
+
+    def _verdict(self, claim: Claim, answer: Answer, attempts: int | None) -> Settlement:
+        if answer.verdict is Verdict.DELIVERED:
+            return Settlement(claim, Outcome.DONE)
+        in_vain = attempts is not None and claim.attempts + 1 >= attempts
+        if answer.verdict is Verdict.REFUSED or in_vain:
+            return Settlement(claim, Outcome.DEAD, answer.outcome)
+        delay = max(answer.retry_after or 0.0, self.wait(claim.attempts))
+        return Settlement(claim, Outcome.AGAIN, answer.outcome, delay=delay)
 
     async def _note(self, delivery: Delivery, started: float, answer: Answer) -> None:
         """Into the delivery's log, and ours."""
@@ -89,16 +103,6 @@ async def _answer(trigger: Trigger, delivery: Delivery) -> Answer:
     except SyncdError as error:
         wish = error.retry_after if isinstance(error, Retryable) else None
         return Answer(Verdict.FAILED, str(error), retry_after=wish)
-
-
-def _verdict(claim: Claim, answer: Answer, attempts: int | None) -> Settlement:
-    """The wait after a failure is the worker's, but never shorter than what the target wished for."""
-    if answer.verdict is Verdict.DELIVERED:
-        return Settlement(claim, Outcome.DONE)
-    in_vain = attempts is not None and claim.attempts + 1 >= attempts
-    if answer.verdict is Verdict.REFUSED or in_vain:
-        return Settlement(claim, Outcome.DEAD, answer.outcome)
-    return Settlement(claim, Outcome.AGAIN, answer.outcome, delay=answer.retry_after or 0.0)
 
 
 def _later(claim: Claim, reason: str, delay: float) -> Settlement:

@@ -6,7 +6,7 @@ Used by the daemon and by every command that touches the state, an annotator or 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.model import Claim, Kind, Mark, Outcome, Settlement, Subject
 from syncd.domain.planning import Policy
 from syncd.domain.routing import Route, Routes, Selection
+from syncd.flows.announce import Announcer
 from syncd.flows.collect import collect
 from syncd.flows.context import Dataset, SnapshotPolicy
+from syncd.flows.deliver import Deliverer
 from syncd.flows.ingest import ingest
 from syncd.flows.snapshot import snapshot
 from syncd.ports import (
@@ -35,7 +37,8 @@ from syncd.ports import (
 )
 from syncd.runtime.clock import SystemClock
 from syncd.runtime.retry import Backoff
-from syncd.runtime.worker import Pace, Workers
+from syncd.runtime.worker import Flow, Pace, Workers
+from syncd.service.triggers import by_lane, delivery_backoff, make_announcers
 from syncd.snapshots.store import LanceSnapshots
 from syncd.state import open_state
 from syncd.stores import open_store
@@ -57,6 +60,8 @@ class Assembly:
     datasets: Mapping[str, Dataset]
     snapshots: Mapping[str, SnapshotStore]
     routes: Routes
+    announcers: Mapping[str, Announcer] = field(default_factory=dict)
+    """Of those datasets that have triggers."""
 
     async def deliver(self, seen: Sequence[Seen]) -> None:
         """Mark what a source saw, for every dataset it belongs to; durable on return."""
@@ -70,19 +75,16 @@ class Assembly:
 
     def workers(self) -> Workers:
         """The workers, with one flow for each kind of subject."""
-        worker, retry = self.config.worker, self.config.retry
-        flows = {
+        worker, retry, deliveries = self.config.worker, self.config.retry, delivery_backoff(self.config)
+        flows: dict[Kind, Flow] = {
             Kind.OBJECT: partial(self._run, ingest),
             Kind.TASK: partial(self._run, collect),
             Kind.DATASET: partial(self._run, self._snapshot),
+            Kind.DELIVERY: Deliverer(self.state, self.clock, by_lane(self.announcers), deliveries.delay).deliver,
         }
-        return Workers(
-            self.state,
-            flows,
-            self.clock,
-            Pace(batch=worker.batch, lease=worker.lease),
-            Backoff(first=retry.first, longest=retry.longest, give_up_after=retry.give_up_after),
-        )
+        backoff = Backoff(first=retry.first, longest=retry.longest, give_up_after=retry.give_up_after)
+        backoffs = {**dict.fromkeys(Kind, backoff), Kind.DELIVERY: deliveries}
+        return Workers(self.state, flows, self.clock, Pace(batch=worker.batch, lease=worker.lease), backoffs)
 
     async def _run(self, flow: DatasetFlow, name: str, claims: Sequence[Claim]) -> list[Settlement]:
         """The flow on its dataset. Subjects of a dataset that is not configured wait: it may come back."""
@@ -93,7 +95,14 @@ class Assembly:
             return await flow(self.datasets[name], claims)
 
     async def _snapshot(self, dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
-        return await snapshot(dataset, self.snapshots[dataset.name], claims)
+        """Triggers that are new start before the commit, so that they hear of it; then they look."""
+        announcer = self.announcers.get(dataset.name)
+        if announcer:
+            await announcer.begin()
+        settlements = await snapshot(dataset, self.snapshots[dataset.name], claims)
+        if announcer:
+            announcer.wake.set()
+        return settlements
 
     async def ping(self, annotator: str) -> AnnotatorInfo:
         """As `Annotator.ping`; a ConfigError names its fields as the configuration does."""
@@ -152,6 +161,9 @@ async def assemble(config: Config, *, exclusive: bool, observing: bool = False) 
         sources = {name: _source(name, p, clock) for name, p in config.sources.items()}
         _refuse_shared_buckets(sources)
         parts = _connected(config, clock, state, annotators, sources)
+        parts.announcers = make_announcers(config, parts.datasets, parts.snapshots)
+        for trigger in by_lane(parts.announcers).values():
+            stack.push_async_callback(trigger.target.close)
         for dataset in parts.datasets.values():
             dataset.observing = observing
         yield parts
@@ -210,6 +222,7 @@ def _connected(
             state=state,
             clock=clock,
             settle_imports=settle_imports,
+            splits=configured.splits.rules,
             text_limit=configured.text_limit,
         )
     return Assembly(config, clock, state, sources, annotators, datasets, _snapshots(config, clock), routes)

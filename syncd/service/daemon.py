@@ -1,7 +1,8 @@
 """`syncd run`: the daemon as named jobs under one supervisor.
 
-Jobs: `source:NAME`, `workers`, `objects:DATASET`, `changes:DATASET`, `tasks:DATASET`, `keeper`; the receiver
-listens around them. Called by the command line; raises ConfigError before anything starts.
+Jobs: `source:NAME`, `workers`, `objects:DATASET`, `changes:DATASET`, `tasks:DATASET`, `snapshots:DATASET`,
+`versions:DATASET`, `pruner`, `keeper`; the receiver listens around them. Called by the command line; raises
+ConfigError before anything starts.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from syncd.runtime.supervisor import Job, Stop, notify, supervise
 from syncd.runtime.telemetry import count_request, metrics_page
 from syncd.service.assembly import Assembly, assemble
 from syncd.service.greeting import greet
+from syncd.service.triggers import by_lane
 from syncd.service.upkeep import Upkeep
 from syncd.sources.receiver import Inbox, Limits, Probes, Receiver
 
@@ -34,6 +36,8 @@ async def run(config: Config) -> None:
     async with assemble(config, exclusive=True) as parts, AsyncExitStack() as stack:
         for source in parts.sources.values():
             await source.check()
+        for trigger in by_lane(parts.announcers).values():
+            await trigger.target.check()
         stack.enter_context(stop.on_signals())
         upkeep = Upkeep(parts)
         port = await stack.enter_async_context(_listening(parts, upkeep))
@@ -77,11 +81,19 @@ async def _unless_stopped(start: Coroutine[Any, Any, None], stop: Stop) -> None:
 
 
 def _jobs(parts: Assembly, upkeep: Upkeep, stop: Stop) -> list[Job]:
-    jobs = [Job("workers", partial(parts.workers().work, stop.drain), drains=True), Job("keeper", upkeep.keep)]
+    jobs = [Job("workers", partial(parts.workers().work, stop.drain), drains=True)]
+    jobs += [Job("keeper", upkeep.keep), Job("pruner", upkeep.prune)]
     for name, source in parts.sources.items():
         jobs.append(Job(f"source:{name}", partial(source.run, parts.deliver, partial(upkeep.rescan, name))))
     for name, dataset in parts.datasets.items():
-        looks = {"objects": upkeep.objects, "changes": upkeep.changes, "tasks": upkeep.tasks}
+        looks = {
+            "objects": upkeep.objects,
+            "changes": upkeep.changes,
+            "tasks": upkeep.tasks,
+            "snapshots": upkeep.snapshots,
+        }
+        if name in parts.announcers:
+            looks["versions"] = upkeep.versions
         jobs += [Job(f"{look}:{name}", partial(run, dataset)) for look, run in looks.items()]
     return jobs
 

@@ -52,7 +52,7 @@ async def _here(parts: Assembly, name: str, step: Callable[[str], None]) -> Vers
 
 async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) -> VersionInfo | None:
     """Mark what changed, then the dataset, and wait until the daemon has settled both."""
-    before = len(await parts.snapshots[name].versions(name))
+    before = (await parts.snapshots[name].tags(name)).get("latest", 0)
     step("asking the running daemon")
     await parts.remote(name)
     await reconcile_changes(parts.datasets[name], Caution())
@@ -66,7 +66,7 @@ async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) ->
             f"the running daemon did not finish within {DAEMON_TIMEOUT_S:g} s; see `syncd status`"
         ) from None
     versions = await parts.snapshots[name].versions(name)
-    return versions[-1] if len(versions) > before else None
+    return versions[-1] if versions and versions[-1].number > before else None
 
 
 async def settled(parts: Assembly, name: str, kind: Kind) -> None:

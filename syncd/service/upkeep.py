@@ -1,4 +1,4 @@
-"""The jobs that repeat: reconciling, webhook registration, gauges and the service manager's watchdog."""
+"""The jobs that repeat: reconciling, webhooks, upkeep of snapshots, announcing, gauges and the watchdog."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,11 +13,15 @@ from syncd.ports import WebhookStatus
 from syncd.runtime.supervisor import notify, watchdog_interval
 from syncd.runtime.telemetry import RECONCILES, show_backlog
 from syncd.service.assembly import Assembly
+from syncd.service.triggers import remove_old_logs
 
 log = structlog.get_logger()
 
 KEEP_S = 5.0
 AFTER_FAILURE_S = 15.0
+MAINTAIN_S = 120.0
+COLLECT_S = 86400.0
+PRUNE_S = 3600.0
 
 
 class Upkeep:
@@ -30,6 +34,7 @@ class Upkeep:
         self._wake_changes = {name: asyncio.Event() for name in parts.datasets}
         self._webhooks: dict[str, WebhookStatus] = {}
         self._refused_at: dict[str, float] = {}
+        self._collected_at: dict[str, float] = {}
 
     def rescan(self, source: str) -> None:
         """A source says that it lost events, or that it listens now: list its buckets soon."""
@@ -117,6 +122,25 @@ class Upkeep:
         counts = {"gone": findings.gone, "doubled": findings.doubled, "orphaned": findings.orphaned}
         log.info("tasks.reconciled", dataset=dataset.name, seen=findings.seen, **counts)
 
+    async def versions(self, dataset: Dataset) -> None:
+        """Announce versions and tag moves: after each commit, and on a timer what other processes made."""
+        announcer = self._parts.announcers[dataset.name]
+        every = self._parts.config.deliveries.look_every
+        await self._repeat(dataset, "versions", announcer.look, lambda: every, announcer.wake)
+
+    async def prune(self) -> None:
+        """Forget deliveries that are over, and the output of old commands, once they are old."""
+        parts = self._parts
+        while True:
+            try:
+                forgotten = await parts.state.prune_deliveries(parts.clock.now() - parts.config.deliveries.keep)
+                await asyncio.to_thread(remove_old_logs, parts.config)
+                if forgotten:
+                    log.info("deliveries.pruned", deliveries=forgotten)
+            except (SyncdError, OSError) as error:
+                log.warning("deliveries.not_pruned", error=str(error))
+            await asyncio.sleep(PRUNE_S)
+
     async def _repeat(
         self,
         dataset: Dataset,
@@ -137,6 +161,24 @@ class Upkeep:
             except SyncdError as error:
                 log.warning("reconcile.failed", dataset=dataset.name, look=look, error=str(error))
             await _wait(wake, wait)
+
+    async def snapshots(self, dataset: Dataset) -> None:
+        """Compact the table where small commits have gathered, and collect old versions once a day if configured."""
+        await _wait(asyncio.Event(), MAINTAIN_S)
+        await self._repeat(dataset, "snapshots", lambda: self._snapshots(dataset), lambda: MAINTAIN_S)
+
+    async def _snapshots(self, dataset: Dataset) -> None:
+        store, now = self._parts.snapshots[dataset.name], self._parts.clock.now()
+        if await store.maintain(dataset.name):
+            log.info("snapshot.compacted", dataset=dataset.name)
+        keep = self._parts.config.datasets[dataset.name].snapshots.retention()
+        if keep is None or now - self._collected_at.get(dataset.name, 0.0) < COLLECT_S:
+            return
+        collected = await store.collect_garbage(dataset.name, keep)
+        self._collected_at[dataset.name] = now
+        log.info(
+            "snapshot.garbage_collected", dataset=dataset.name, versions=len(collected.versions), bytes=collected.bytes
+        )
 
     async def keep(self) -> None:
         """Gauges for the metrics page and, as long as the state answers, a sign of life for the service manager."""

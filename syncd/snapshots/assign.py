@@ -18,6 +18,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from syncd.domain.model import Row, StagedChange
 from syncd.domain.splits import Known, Splits, assigned, settled, task
 from syncd.snapshots.location import Root
@@ -75,9 +78,8 @@ def _known(table: Table, rows: Sequence[Row], splits: Splits) -> Known:
         objects = settled(_objects(table, rows))
         new = {splits.group_of(row.key) for row in rows if row.key is not None and row.key not in objects}
         groups = settled(_groups(table, new, splits)) if splits.group else objects
-    if not splits.stratify:
-        return Known(objects, groups)
-    return Known(objects, groups, _labels(table, splits.shares), table.splits())
+        labels, counts = _counts(table) if splits.stratify else ({}, {})
+    return Known(objects, groups, labels, counts)
 
 
 def _objects(table: Table, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
@@ -113,10 +115,12 @@ def _scan(table: Table, column: str, where: str) -> Iterator[tuple[str, str]]:
     return zip(found[column].to_pylist(), found["split"].to_pylist(), strict=True)
 
 
-def _labels(table: Table, names: Iterable[str]) -> dict[str, dict[str, int]]:
-    """label → split → rows."""
+def _counts(table: Table) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+    """label → split → rows, and split → rows."""
+    found = table.lance.to_table(columns=["labels", "split"]).combine_chunks()
+    labels, split = (found[name].combine_chunks() for name in ("labels", "split"))
+    used = pa.table({"label": labels.flatten(), "split": split.take(pc.list_parent_indices(labels))})
     counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    for name in names:
-        for label, count in table.count("labels", f"split = {quoted(name)}").items():
-            counts[label][name] = count
-    return counts
+    for one in used.group_by(["label", "split"]).aggregate([([], "count_all")]).to_pylist():
+        counts[one["label"]][one["split"]] = one["count_all"]
+    return counts, {one["values"]: one["counts"] for one in split.value_counts().to_pylist()}

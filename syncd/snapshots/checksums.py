@@ -8,32 +8,13 @@ every file that version needs, which is its manifest, its transaction, and the d
 takes over what the nearest older one says and reads only the files that came since: cost follows the change.
 """
 
-import re
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass
-from itertools import starmap
+from dataclasses import astuple
 
 from syncd.domain.errors import Retryable
 from syncd.snapshots.location import Root
-from syncd.snapshots.sealed import sealed, unsealed
+from syncd.snapshots.sealed import sealed
+from syncd.snapshots.sums import TABLE, Sum, Sums, list_path, listed, lists, parsed, sums_of
 from syncd.snapshots.table import Table, lance_errors
-
-READERS = 16
-TABLE = "rows.lance"
-_NUMBER = re.compile(r"/(\d{8,})\.json$")
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """What a file is: its size in bytes and its sha256, hex."""
-
-    size: int
-    sha256: str
-
-
-Sums = Mapping[str, Sum]
-"""By path below the dataset's folder (`rows.lance/data/….lance`)."""
 
 
 def record(root: Root, table: Table, base: int = 0) -> None:
@@ -44,46 +25,11 @@ def record(root: Root, table: Table, base: int = 0) -> None:
     """
     path = list_path(table.dataset, table.version)
     there = root.read(path)
-    if there is not None and _sums(there) is not None:
+    if there is not None and parsed(there) is not None:
         return
     data = sealed({"table_version": table.version, "files": _record(_measured(root, table, base))})
-    if not root.create(path, data) and _sums(root.read(path) or b"") is None:
+    if not root.create(path, data) and parsed(root.read(path) or b"") is None:
         root.overwrite(path, data)  # power was lost while it was written: nothing names it yet
-
-
-def listed(root: Root, dataset: str, table_version: int) -> Sums | None:
-    """The list of a table version; None where it is not there, or not as it was written."""
-    return _sums(root.read(list_path(dataset, table_version)) or b"")
-
-
-def lists(root: Root, dataset: str, after: int = 0) -> list[int]:
-    """The table versions from `after` on that have a list, in order."""
-    offset = list_path(dataset, after - 1) if after > 1 else None
-    paths = root.paths(f"{dataset}/checksums", after=offset)
-    return [int(match[1]) for path in paths if (match := _NUMBER.search(path))]
-
-
-def list_path(dataset: str, table_version: int) -> str:
-    """Where a list is, below the root."""
-    return f"{dataset}/checksums/{table_version:08}.json"
-
-
-def manifest_size(sums: Sums) -> int | None:
-    """The size of the table version's manifest; None where the list has none."""
-    return next((found.size for path, found in sums.items() if path.startswith(f"{TABLE}/_versions/")), None)
-
-
-def sums_of(root: Root, dataset: str, paths: Iterable[str]) -> dict[str, Sum | None]:
-    """What files are now, many at once and none of them whole in memory; None for one that is not there."""
-    wanted = list(paths)
-    with ThreadPoolExecutor(READERS) as pool:
-        return dict(zip(wanted, pool.map(lambda path: sum_of(root, dataset, path), wanted), strict=True))
-
-
-def sum_of(root: Root, dataset: str, path: str) -> Sum | None:
-    """What one file is now, None where it is not there. Retryable: it cannot be read."""
-    found = root.digest(f"{dataset}/{path}")
-    return None if found is None else Sum(*found)
 
 
 def _measured(root: Root, table: Table, base: int) -> dict[str, Sum]:
@@ -112,10 +58,3 @@ def _nearest(root: Root, table: Table, base: int) -> Sums:
 
 def _record(sums: Sums) -> dict[str, tuple[int, str]]:
     return {path: astuple(sums[path]) for path in sorted(sums)}
-
-
-def _sums(data: bytes) -> Sums | None:
-    match unsealed(data):
-        case {"files": dict(files)}:
-            return dict(zip(files, starmap(Sum, files.values()), strict=True))
-    return None

@@ -3,7 +3,7 @@
 Called by `store`, in a thread, and in parts by `restore`. The next commit, by whatever process, finishes what is
 missing:
 
-1. Merge the rows into the table (one Lance commit). Dying here leaves rows without a name: named next time.
+1. Merge the rows into the table (Lance commits). Dying here leaves rows without a name: named next time.
 2. Create `versions/N.json`. This is the commit point: the version exists from here on and never changes.
 3. Write the hint `latest.json`.
 4. Set the Lance tags `vN` and `latest`, for those who open the table by Lance's own means.
@@ -13,6 +13,7 @@ What was inserted, updated and deleted is counted against the name before, whoev
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +30,7 @@ from syncd.snapshots.cleanup import SPARE_S
 from syncd.snapshots.label_configs import keep_label_config
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
-from syncd.snapshots.table import Table
+from syncd.snapshots.table import Change, Table
 
 log = structlog.get_logger()
 
@@ -119,7 +120,7 @@ class Naming:
         change = self.table.changed(newest.table_version if newest else 0)
         if not change:
             return None
-        by_status = self.table.by_status()
+        by_status = _counted(newest, change)
         return VersionInfo(
             dataset=self.names.dataset,
             number=newest.number + 1 if newest else 1,
@@ -142,6 +143,13 @@ class Naming:
         _flush(self.root)
         _publish(self.names, self.table, info)
         return True
+
+
+def _counted(newest: VersionInfo | None, change: Change) -> dict[str, int]:
+    """Rows by status: what the newest name says, and what came and went since."""
+    counts = Counter(newest.by_status if newest else {})
+    counts.update(change.by_status)
+    return {status: count for status, count in sorted(counts.items()) if count}
 
 
 def _publish(names: Names, table: Table, info: VersionInfo) -> None:

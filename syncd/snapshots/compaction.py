@@ -13,6 +13,8 @@ from typing import Any
 import structlog
 
 from syncd.domain.errors import Retryable
+from syncd.snapshots.checksums import record
+from syncd.snapshots.location import Root
 from syncd.snapshots.table import Table, lance_errors
 
 log = structlog.get_logger()
@@ -23,8 +25,11 @@ DELETED = 0.1  # share of a large fragment's rows that are deleted or replaced
 AT_ONCE = 1_000_000  # rows rewritten in one go; the rest waits for the next
 
 
-def compact(table: Table, *, large: int = LARGE, many: int = MANY) -> bool:
-    """Compact where it is worth it; whether anything was done. The table is at the version made, then."""
+def compact(root: Root, table: Table, *, large: int = LARGE, many: int = MANY) -> bool:
+    """Compact where it is worth it; whether anything was done. The table is at the version made, then.
+
+    Its checksums are recorded here, so that the next commit need not read the large files.
+    """
     if not _worth_it(table, large, many):
         return False
     before = table.version
@@ -39,7 +44,10 @@ def compact(table: Table, *, large: int = LARGE, many: int = MANY) -> bool:
     except Retryable as error:  # somebody committed at once, or the store is down: it will come again
         log.info("snapshot.compaction_postponed", dataset=table.dataset, reason=str(error))
         return False
-    return table.version != before
+    if table.version == before:
+        return False
+    record(root, table)
+    return True
 
 
 def _worth_it(table: Table, large: int, many: int) -> bool:

@@ -16,6 +16,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.model import VersionInfo
 from syncd.ports import Collected, Retention
 from syncd.snapshots.cleanup import SPARE_S, estimate, remove
@@ -23,10 +26,17 @@ from syncd.snapshots.ledger import Entry
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
 from syncd.snapshots.retention import doomed
+from syncd.snapshots.sums import list_path, lists
 from syncd.snapshots.table import Table
 
+# Lance stumbles over what another collection removes at once.
+_patiently = Retrying(
+    retry=retry_if_exception_type((Rejected, Retryable)),
+    stop=stop_after_attempt(6),
+    wait=wait_random_exponential(max=1.0),
+    reraise=True,
+)
 _VERSION_TAG = re.compile(r"v\d+")
-_CHECKSUMS = re.compile(r"/(\d+)\.json$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +65,15 @@ class Collection:
         if not versions or table is None:
             return Collected((), 0)
         decision = self.names.ledger.append(lambda newest: self._decide(versions, newest))
+        return Collected(_taken(decision), _patiently(self._sweep, versions, table))
+
+    def _sweep(self, versions: Sequence[VersionInfo], table: Table) -> int:
+        """Steps 2 to 4; the bytes that came free."""
         left = _left(versions, self.names.ledger.newest())
         _set_tags(table, left)
         freed = remove(table, _unnamed(table, left), self.spare)
         _forget_checksums(self.root, table, left)
-        return Collected(_taken(decision), freed)
+        return freed
 
     def _decide(self, versions: Sequence[VersionInfo], newest: Entry) -> Entry | None:
         """Step 1. Versions that came since `versions` was read are newer than all of them: none is doomed."""
@@ -96,7 +110,6 @@ def _unnamed(table: Table, left: Sequence[VersionInfo]) -> list[int]:
 
 def _forget_checksums(root: Root, table: Table, left: Sequence[VersionInfo]) -> None:
     """Step 4."""
-    there = set(table.history())
-    paths = root.paths(f"{table.dataset}/checksums")
-    numbers = {path: int(match[1]) for path in paths if (match := _CHECKSUMS.search(path))}
-    root.remove([path for path, n in numbers.items() if n not in there and n < left[-1].table_version])
+    there, newest = set(table.history()), left[-1].table_version
+    gone = [number for number in lists(root, table.dataset) if number < newest and number not in there]
+    root.remove([list_path(table.dataset, number) for number in gone])

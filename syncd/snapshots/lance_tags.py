@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from syncd.snapshots.checksums import TABLE
 from syncd.snapshots.location import Root
+from syncd.snapshots.sums import TABLE
 
 _FIELDS = ["branch", "version", "createdAt", "updatedAt", "manifestSize", "metadata"]
 

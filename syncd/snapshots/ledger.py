@@ -4,6 +4,7 @@ Called by `names`, `tags` and `garbage`. Blocking. One sequence of create-only o
 and on: each holds one decision and all that stands after it, so the highest counts and the rest is history. The
 object behind the newest can be created only once, by one who has seen the newest. So a tag moves by compare-and-set,
 and of "tag v3" and "collect v3" at once the second sees the first, whichever process on whichever host it is.
+`latest.json` beside them decides nothing: it says how far they went, for `verify`.
 """
 
 import random
@@ -83,11 +84,9 @@ class Ledger:
 
     def newest(self) -> Entry:
         """The newest entry, whose state counts; one that says nothing where there is none. Rejected: it is damaged."""
-        serials = self._serials(max(self._known - 1, 0))
-        if not serials:
-            return Entry()
-        self._known = max(self._known, serials[-1])
-        return self._get(serials[-1])
+        serials = self._serials(max(self._known - 1, 0)) or self._serials(0)  # a damaged one may have been removed
+        self._known = serials[-1] if serials else 0
+        return self._get(self._known) if serials else Entry()
 
     def append(self, decide: Callable[[Entry], Entry | None]) -> Entry | None:
         """Decide on what stands and write it down; decided anew when another one was quicker.
@@ -120,7 +119,7 @@ class Ledger:
         return self._root.read(path) == data
 
     def _hint(self, entry: Entry) -> None:
-        """Remember the newest entry, so that `verify` misses it when it is gone. It may lag, and may fail."""
+        """Note how far the ledger goes, so that `verify` misses an entry that was removed. It may lag, and may fail."""
         with suppress(Retryable):
             self._root.overwrite(f"{self._folder}/latest.json", sealed({"serial": entry.serial}))
 

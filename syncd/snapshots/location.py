@@ -11,6 +11,8 @@ Layout under the root, per dataset:
     <dataset>/versions/00000001.json  the name v1: which table version it is, its counts; never overwritten
     <dataset>/latest.json             a copy of the newest name, or of one a little older
     <dataset>/ledger/00000001.json    decisions: a tag moved, versions were collected; the highest counts
+    <dataset>/ledger/latest.json      how many there are, or were a little earlier
+    <dataset>/splits/00000001.json    the rules that splits were given by, first, second …
     <dataset>/checksums/<n>.json      what the files of table version n were when it was written
     <dataset>/label-configs/<hash>.xml  the label configs that rows were given under
 """
@@ -187,6 +189,6 @@ def storage_errors(doing: str) -> Iterator[None]:
         raise Retryable(f"{doing}: {summary(error)}") from error
 
 
-def summary(error: Exception) -> str:
+def summary(error: BaseException) -> str:
     """An error's first words, without the server's body, a URL's query and a library's source positions."""
     return re.split(r"[\n<{?]|, /", str(error), maxsplit=1)[0].strip(" -:,")[:200] or type(error).__name__

@@ -14,7 +14,6 @@ from syncd.domain.diff import Diff
 from syncd.domain.model import Row, StagedChange, VersionInfo
 from syncd.domain.splits import Splits
 from syncd.ports import Clock, Collected, Damage, Retention, TagMove
-from syncd.snapshots.checksums import record
 from syncd.snapshots.cleanup import SPARE_S
 from syncd.snapshots.commit import Batch, commit
 from syncd.snapshots.compaction import compact
@@ -24,8 +23,8 @@ from syncd.snapshots.location import open_root, probe_create_only
 from syncd.snapshots.names import Names
 from syncd.snapshots.restore import restore
 from syncd.snapshots.table import Table, library, open_version
-from syncd.snapshots.verify import verify
 from syncd.snapshots.tags import Move, check_tag, move
+from syncd.snapshots.verify import verify
 
 T = TypeVar("T")
 
@@ -110,10 +109,7 @@ class LanceSnapshots:
 
     def _maintain(self, dataset: str) -> bool:
         table = Table.open(self._root, dataset)
-        if table is None or not compact(table):
-            return False
-        record(self._root, table)  # so that the next commit need not
-        return True
+        return table is not None and compact(self._root, table)
 
     async def verify(self, dataset: str, *numbers: int) -> list[Damage]:
         """As the port says."""

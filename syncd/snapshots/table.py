@@ -3,24 +3,27 @@
 Called by `store` and `reader`; the only module that names Lance. Blocking. A *table version* is Lance's own
 number: maintenance takes numbers too, so the names of `names` point at them and are another count.
 
-A merge is one Lance commit, upserts and deletes together, run again by Lance when another process commits at
-once. What changed between two table versions is read off Lance's row versions and stable row ids, two columns
-of the rows touched: cost follows the change, also over a compaction and a clean-up.
+A merge is two Lance commits, upserts and then deletes (as one they took three times as long: Lance then joins in
+both directions), each run again by Lance when another process commits at once. What changed between two table
+versions is read off Lance's row versions and stable row ids, three columns of the fragments that came in between:
+cost follows the change, also over a compaction and a clean-up.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.domain.model import Row, StagedChange, VersionInfo
 from syncd.snapshots.damage import MEND, is_damage
 from syncd.snapshots.location import Root, summary
-from syncd.snapshots.schema import KEY, SCHEMA, to_rows, to_table
+from syncd.snapshots.schema import KEY, SCHEMA, keys, to_rows, to_table
+from syncd.snapshots.sums import manifest_is_sound
 
+_FACTS = [KEY, "digest", "status"]
 _MANY = 20_000  # values in one filter: its text stays below a megabyte or so
 _ABSENT = re.compile(r"was not found|Version not found")
 _EXISTS = re.compile(r"already exists")
@@ -29,11 +32,12 @@ _TROUBLE = re.compile(r"\(IO\)|IO error|External error|conflict|Timeout|timed ou
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Annotation ids by what happened to them between two table versions."""
+    """Annotation ids by what happened to them between two table versions; by how many the count of a status grew."""
 
     inserted: frozenset[str]
     updated: frozenset[str]
     deleted: frozenset[str]
+    by_status: Mapping[str, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether anything happened."""
@@ -41,7 +45,8 @@ class Change:
 
     def reversed(self) -> "Change":
         """The same, read backwards."""
-        return Change(self.deleted, self.updated, self.inserted)
+        fewer = {status: -count for status, count in self.by_status.items()}
+        return Change(self.deleted, self.updated, self.inserted, fewer)
 
 
 def library() -> Any:
@@ -117,11 +122,12 @@ class Table:
         return bool(upserts or deletes)
 
     def _commit(self, upserts: Sequence[Row], deletes: Sequence[str]) -> None:
-        merge = self.lance.merge_insert(KEY).when_matched_update_all().when_not_matched_insert_all()
-        if deletes:
-            merge = merge.when_not_matched_by_source_delete(is_in(KEY, [quoted(id_) for id_ in deletes]))
         with lance_errors(f"committing to the snapshots of {self.dataset!r}"):
-            merge.execute(to_table(upserts))
+            if upserts:
+                merge = self.lance.merge_insert(KEY).when_matched_update_all().when_not_matched_insert_all()
+                merge.execute(to_table(upserts))
+            if deletes:
+                self.lance.merge_insert(KEY).when_matched_delete().execute(keys(deletes))
 
     def tagged(self, tag: str) -> int | None:
         """The table version a Lance tag points at."""
@@ -176,19 +182,40 @@ class Table:
     def changed(self, before: int) -> Change:
         """What happened since an older table version (0: the empty table)."""
         with lance_errors(f"comparing snapshots of {self.dataset!r}"):
-            touched = self._scan([KEY, "digest"], f"_row_last_updated_at_version > {before}", with_row_id=True)
-            new = _by_key(touched)
-            old = self._old(before, touched["_rowid"].to_pylist()) if before else {}
+            older = self.at(before) if before else None
+            touched = self._touched(before, older)
+            replaced = self._replaced(older, touched["_rowid"].to_pylist()) if older else []
+        new, old = _by_key(touched), {id_: digest for part in replaced for id_, digest in _by_key(part).items()}
+        grown = _statuses([touched])
+        grown.subtract(_statuses(replaced))
         return Change(
             inserted=frozenset(new.keys() - old.keys()),
             updated=frozenset(id_ for id_, digest in new.items() if old.get(id_, digest) != digest),
             deleted=frozenset(old.keys() - new.keys()),
+            by_status={status: count for status, count in grown.items() if count},
         )
 
-    def _old(self, before: int, row_ids: list[int]) -> dict[str, str]:
-        gone = self.lance.delta(begin_version=before, end_version=self.version).get_deleted_row_ids()
-        row_ids += gone.read_all()["_rowid"].to_pylist()
-        return self.at(before).digests("_rowid", [str(row_id) for row_id in row_ids])
+    def _touched(self, before: int, older: "Table | None") -> Any:
+        """Rows that came or changed since. Lance writes them to new fragments; also a compaction leaves old ones be."""
+        known = older.fragments() if older else {}
+        fresh = [fragment for files, fragment in self.fragments().items() if files not in known]
+        where = f"_row_last_updated_at_version > {before}"
+        if not fresh:
+            return self.lance.scanner(columns=_FACTS, with_row_id=True, limit=0).to_table()
+        return self.lance.scanner(columns=_FACTS, filter=where, with_row_id=True, fragments=fresh).to_table()
+
+    def fragments(self) -> dict[tuple[str, ...], Any]:
+        """Lance's fragments by the names of their data files, which are written once."""
+        with lance_errors(f"reading the snapshots of {self.dataset!r}"):
+            there = self.lance.get_fragments()
+        return {tuple(file.path for file in fragment.metadata.files): fragment for fragment in there}
+
+    def _replaced(self, older: "Table", row_ids: list[int]) -> list[Any]:
+        """What the older version held of these rows, and of those that are deleted."""
+        gone = self.lance.delta(begin_version=older.version, end_version=self.version).get_deleted_row_ids()
+        ids = [str(row_id) for row_id in row_ids + gone.read_all()["_rowid"].to_pylist()]
+        parts = [ids[start : start + _MANY] for start in range(0, len(ids), _MANY)]
+        return [older.lance.to_table(columns=_FACTS, filter=is_in("_rowid", part)) for part in parts]
 
     def digests(self, column: str, values: list[str]) -> dict[str, str]:
         """annotation id → digest of the rows whose column is among these SQL literals."""
@@ -238,17 +265,22 @@ class Table:
 
 
 def open_version(root: Root, info: VersionInfo) -> Table:
-    """The table as a version names it. Rejected when somebody removed it from under the name."""
+    """The table as a version names it. Rejected when somebody removed it from under the name, or it is damaged.
+
+    The manifest is looked at before Lance is: on a damaged one it may end the process, or give other rows.
+    """
+    if not manifest_is_sound(root, info.dataset, info.table_version):
+        raise Rejected(f"opening {info.dataset}@{info.name}: the table's manifest is damaged; {MEND}")
     table = Table.open(root, info.dataset, info.table_version)
     if table is None:
-        uri, hint = root.table_uri(info.dataset), "restore them from a backup, or open another version"
-        raise Rejected(f"the rows of {info.dataset}@{info.name} were removed from {uri}: {hint}")
+        uri = root.table_uri(info.dataset)
+        raise Rejected(f"the rows of {info.dataset}@{info.name} were removed from {uri}; {MEND}")
     return table
 
 
 @contextmanager
 def lance_errors(doing: str) -> Iterator[None]:
-    """Translate what Lance raises: a damaged table into Rejected, storage or too many commits at once into Retryable."""
+    """Translate what Lance raises: damage into Rejected, storage that fails and too many commits into Retryable."""
     try:
         yield
     except (SyncdError, GeneratorExit, KeyboardInterrupt, SystemExit):
@@ -261,6 +293,10 @@ def lance_errors(doing: str) -> Iterator[None]:
         if isinstance(error, (OSError, RuntimeError, ValueError)):
             raise Retryable(f"{doing}: {summary(error)}") from error
         raise
+
+
+def _statuses(tables: Iterable[Any]) -> Counter[str]:
+    return Counter(status for table in tables for status in table["status"].to_pylist())
 
 
 def _by_key(table: Any) -> dict[str, str]:

@@ -20,11 +20,11 @@ from typing import Any
 
 from syncd.domain.errors import Rejected, Retryable
 from syncd.ports import Damage, Trouble
-from syncd.snapshots.checksums import READERS, Sum, Sums, list_path, listed, lists, manifest_size, sum_of
 from syncd.snapshots.lance_tags import LanceTag, lance_tag, lance_tag_path
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
 from syncd.snapshots.sealed import unsealed
+from syncd.snapshots.sums import READERS, Sum, Sums, list_path, listed, lists, manifest_of, sum_of
 
 _NUMBER = re.compile(r"/(\d{8,})\.json$")
 
@@ -70,11 +70,13 @@ class _Look:
     # ------------------------------------------------------------ what all versions share
 
     def _check_shared(self) -> None:
-        """The hint, the ledger, and the Lance tag that follows the newest version."""
+        """The hint, the ledger, the rules of the splits, and the Lance tag that follows the newest version."""
         self._expect(f"{self._dataset}/latest.json", good=bool(self._hint))
         self._expect_tag("latest", lance_tag(self._root, self._dataset, "latest"))
         for path, entry in self._ledger.items():
             self._expect(path, good=entry is not None)
+        for path in self._root.paths(f"{self._dataset}/splits"):
+            self._expect(path, good=self._sealed(path) is not None)
 
     def _ledger_entries(self) -> dict[str, dict[str, Any] | None]:
         """Path → entry, in order, with its hint last; None for what is damaged."""
@@ -161,5 +163,6 @@ class _Look:
 
 def _fits(tag: LanceTag, table_version: int, sums: Sums) -> bool:
     """Whether a version's tag is the one that was set with it."""
-    size = manifest_size(sums)
-    return tag.table_version == table_version and not tag.moved and size in {None, tag.manifest_size}
+    manifest = manifest_of(sums)
+    sized = manifest is None or sums[manifest].size == tag.manifest_size
+    return tag.table_version == table_version and not tag.moved and sized

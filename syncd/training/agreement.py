@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 10_000
 _CELLS = 2**23
-"""Tasks times values squared that the alpha library may fill: it makes several arrays of so many floats (64 MB each)."""
+"""Tasks times values squared that the alpha library may fill: several arrays of so many floats, 64 MB each."""
 _LEAST = 120
 
 

@@ -60,6 +60,8 @@ def wants_agreement(query: Query) -> bool:
 
 def filter_of(query: Query) -> str | None:
     """The filter for Lance. Rejected: there is no such status, or no such policy."""
+    if unknown := query.keys() - Query.__annotations__.keys():
+        raise TypeError(f"unexpected keyword argument {', '.join(sorted(unknown))}")
     status, tasks = query.get("status", RowStatus.SUBMITTED.value), query.get("tasks")
     if status not in STATUSES:
         raise Rejected(f"no status {status!r}; there is: {', '.join(STATUSES)}")

@@ -160,7 +160,7 @@ def _shapes(one: Regions, two: Regions) -> list[float]:
     mine, yours = (np.array([_outline(region) for region in regions], object) for regions in (one, two))
     shared = shapely.area(shapely.intersection(mine, yours))
     union = shapely.area(mine) + shapely.area(yours) - shared
-    same = shapely.equals(mine, yours)  # shapes without an area overlap where they are one
+    same = shapely.equals_exact(mine, yours)  # shapes without an area overlap where they are one
     return np.where(union > 0, shared / np.where(union > 0, union, 1), same).tolist()  # type: ignore[no-any-return]
 
 

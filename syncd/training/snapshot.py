@@ -18,6 +18,10 @@ from syncd.snapshots.names import Names
 from syncd.snapshots.schema import JSON_COLUMNS
 from syncd.snapshots.table import Table, lance_errors, open_version
 from syncd.training.extras import required
+from syncd.training.history import Changes, Holding, changes, holdings
+from syncd.training.lineage import Lineage, lineage, lineage_of
+from syncd.training.loaders import duckdb, huggingface, polars, ray, torch
+from syncd.training.loaders.torch import TorchOptions
 from syncd.training.media import MEDIA_COLUMNS, Buckets, Media
 from syncd.training.query import Query, columns_of, filter_of, wants_agreement
 from syncd.training.reading import Reading
@@ -25,6 +29,7 @@ from syncd.training.views import View, comparable, view_of
 
 if TYPE_CHECKING:
     from syncd.training.agreement import ControlAgreement
+    from syncd.training.describe import About
 
 BATCH = 256
 
@@ -105,6 +110,10 @@ class Snapshot:
         """The ids of the rows, a `pyarrow.UInt64Array`, ascending: the same each time, for shuffling and sharding."""
         return self._reading(query).row_ids()
 
+    def added(self, **query: Unpack[Query]) -> Any:
+        """What a query with `tasks` adds to the rows, a `pyarrow.Table` in the order of their `row_ids`."""
+        return self._view(query).added
+
     def take(self, row_ids: Any, **query: Unpack[Query]) -> Any:
         """The rows of these ids as a `pyarrow.Table`, in their order, repeated where an id is. JSON stays text.
 
@@ -134,6 +143,22 @@ class Snapshot:
         from syncd.training.agreement import agreement_by_control  # noqa: PLC0415 - numpy and answers, for few
 
         return agreement_by_control(self, comparable(self, query))
+
+    def lineage(self, **query: Unpack[Query]) -> Iterator[Lineage]:
+        """Where each row comes from, object version → task → prediction → annotation → snapshot, as a dict."""
+        return lineage(self, **query)
+
+    def lineage_of(self, annotation_id: str) -> Lineage:
+        """The same for one row, whatever its status. Rejected: this version has no such annotation."""
+        return lineage_of(self, annotation_id)
+
+    def holdings(self, key: str, bucket: str | None = None) -> list[Holding]:
+        """Which versions of the dataset hold an object, and as what: all that are left, not this one alone."""
+        return holdings(self._root, self._names, key, bucket)
+
+    def changes_since(self, version: str) -> Changes:
+        """What changed from another version (`v3`, a tag) to this one. Rejected: there is none such."""
+        return changes(self._root, self._names.find(version), self.info)
 
     def small(self, columns: Sequence[str], where: str | None) -> Any:
         """Some columns and the row ids (`_rowid`) of the rows a filter finds, as a `pyarrow.Table` in table order."""
@@ -181,6 +206,46 @@ class Snapshot:
         """Rows as a `pandas.DataFrame`; JSON columns stay text. ConfigError when pandas is not installed."""
         required("pandas")
         return self.to_arrow(**query).to_pandas()
+
+    def croissant(self, about: "About | None" = None) -> dict[str, Any]:
+        """Croissant metadata of this version (JSON-LD) as a dict, which `mlcroissant` loads. `about`: what people say."""
+        from syncd.training.describe.about import About  # noqa: PLC0415 - for those who describe
+        from syncd.training.describe.table import described  # noqa: PLC0415
+
+        return described(self, self._root, about or About())
+
+    def card(self, about: "About | None" = None) -> str:
+        """The dataset card of this version: Markdown. `about`: what people say of the dataset."""
+        from syncd.training.describe.card import card  # noqa: PLC0415 - for those who describe
+
+        return card(self, about)
+
+    def to_polars(self, **query: Unpack[Query]) -> Any:
+        """Rows as a `polars.DataFrame`; JSON columns stay text."""
+        return polars.to_polars(self, query)
+
+    def to_hf(self, *, media: bool | str = False, **query: Unpack[Query]) -> Any:
+        """Rows as a `datasets.Dataset` of Hugging Face; JSON columns stay text.
+
+        `media`: a column `image`, `audio` or `video` too, opened lazily as it was labelled; True: as the label
+        config says.
+        """
+        return huggingface.to_hf(self, query, media)
+
+    def to_torch(self, **options: Unpack[TorchOptions]) -> Any:
+        """Rows as a map-style PyTorch dataset, or an iterable one; see `TorchOptions`."""
+        return torch.to_torch(self, options)
+
+    def to_ray(self, **query: Unpack[Query]) -> Any:
+        """Rows as a `ray.data.Dataset`, which Ray's workers read at this version; JSON columns stay text."""
+        return ray.to_ray(self, query)
+
+    def sql(self, statement: str, **query: Unpack[Query]) -> Any:
+        """What DuckDB answers to a statement over `snapshot`: `sql("SELECT split, count(*) FROM snapshot GROUP BY 1")`.
+
+        A `duckdb.DuckDBPyRelation`: `.fetchall()`, `.df()`, `.pl()`, `.arrow()`. It reads nothing but these rows.
+        """
+        return duckdb.sql(self, statement, query)
 
     def __repr__(self) -> str:
         """Where it is from, and what is in it."""

@@ -103,16 +103,16 @@ class Webhook:
 
     async def _post(self, body: bytes, headers: dict[str, str]) -> Answer:
         async with asyncio.timeout(self._options.timeout):
-            async with self._opened().post(
-                self._options.url, data=body, headers=headers, allow_redirects=False
-            ) as response:
-                return _answer(response, await _said(response, [*headers.values(), self._options.url]))
+            response = await self._opened().post(self._options.url, data=body, headers=headers, allow_redirects=False)
+        async with response:
+            return _answer(response, await _said(response, [*headers.values(), self._options.url]))
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # no cookies: what one endpoint sets is no business of the next event
             self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": "syncd", "Content-Type": CONTENT_TYPE}
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "syncd", "Content-Type": CONTENT_TYPE},
+                timeout=aiohttp.ClientTimeout(total=None),  # ours is around it
             )
         return self._session
 

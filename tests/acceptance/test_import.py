@@ -58,7 +58,7 @@ def test_predictions_are_shown_to_people_and_make_no_rows(
         done = site.json("import", "photos", str(file), "--format", "coco", "--as", "prediction")
         assert done["new"] == new
     (task,) = site.tasks()
-    (prediction,) = site.person.get(f"/api/tasks/{task['id']}/")["predictions"]
+    (prediction,) = task["predictions"]
     assert (prediction["model_version"], task["annotations"]) == ("yolo-v8", [])
 
 

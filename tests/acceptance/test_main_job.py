@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 
+from syncd.domain.splits import Splits
 from tests.acceptance.site import Site, choice, picture, until
 from tests.label_studio import LabelStudioServer
 
@@ -52,9 +53,11 @@ def test_a_correction_makes_the_next_version_and_the_first_stays_as_it_was(site:
     until("the corrected row", lambda: site.rows("latest")[0]["labels"] == ["dog"])
     assert site.rows("v1")[0]["labels"] == ["cat"]
     diff = site.json("snapshot", "diff", "photos", "v1", "v2")
-    assert diff["updated"] == [str(annotation)]
-    assert diff["labels_before"] == {"cat": 1}
-    assert diff["labels_after"] == {"dog": 1}
+    (updated,) = diff["updated"]
+    assert updated["annotation_id"] == str(annotation)
+    assert (updated["labels_added"], updated["labels_removed"]) == (["dog"], ["cat"])
+    assert (diff["before"]["labels"], diff["after"]["labels"]) == ({"cat": 1}, {"dog": 1})
+    assert diff["after"]["splits"] == {Splits().hashed(updated["key"]): 1}
     assert [v["version"] for v in site.json("snapshot", "list", "photos")] == ["v1", "v2"]
 
 

@@ -247,3 +247,39 @@ class TestFile:
             load_config(tmp_path / "syncd.toml", {})
         with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
             load_config(tmp_path, {})
+
+
+WEBHOOK = """[datasets.fruits.triggers.notify]
+type = "webhook"
+url = "https://example.com/"
+secrets = [{ env = "HOOK" }]
+"""
+
+
+def test_triggers_are_made_by_the_class_behind_the_type(load: Load) -> None:
+    text = f'{BASE}{WEBHOOK}[datasets.fruits.triggers.train]\ntype = "command"\ncommand = ["true"]\nfolder = "jobs"'
+    triggers = load(text, SYNCD_DATASETS__FRUITS__TRIGGERS__NOTIFY__TIMEOUT="7").datasets["fruits"].triggers
+    assert {name: plugin.type for name, plugin in triggers.items()} == {"notify": "webhook", "train": "command"}
+    assert triggers["notify"].options.model_dump()["timeout"] == 7
+    assert triggers["train"].options.model_dump()["folder"].is_absolute()
+
+
+def test_every_problem_of_a_trigger_is_named_by_its_place(problems: Problems) -> None:
+    text = BASE + WEBHOOK.replace('"https://example.com/"', '"ftp://x/?token=abc"') + "tmeout = 5\n"
+    text += '[datasets.fruits.triggers."No Name"]\ntype = "mail"\n'
+    found = problems(text)
+    place = "datasets.fruits.triggers"
+    assert found.keys() == {
+        f"{place}.notify.url",
+        f"{place}.notify.tmeout",
+        f"{place}.No Name",
+        f"{place}.No Name.type",
+    }
+    assert "did you mean timeout?" in found[f"{place}.notify.tmeout"]
+    assert "command, export, webhook" in found[f"{place}.No Name.type"]
+    assert "abc" not in str(found)
+
+
+def test_triggers_that_are_no_tables_are_named(problems: Problems) -> None:
+    assert "must be a table" in problems(f"{BASE}triggers = {{ notify = 5 }}")["datasets.fruits.triggers.notify"]
+    assert "datasets.fruits.triggers" in problems(f"{BASE}triggers = 5")

@@ -11,18 +11,32 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from syncd.annotators.label_studio.options import LabelStudioOptions, S3Link
-from syncd.config import Config, Dataset, Snapshots, load_config, warnings_of
+from syncd.config import AboutDataset, Config, Dataset, DatasetSplits, Snapshots, load_config, warnings_of
 from syncd.domain.labels import TASKS
 from syncd.sources.folder import FolderOptions
+from syncd.triggers.command import CommandOptions
+from syncd.triggers.export import ExportOptions
+from syncd.triggers.options import TriggerOptions
+from syncd.triggers.webhook import WebhookOptions
 
 REFERENCE = Path(__file__).parents[2] / "config" / "syncd.toml"
 PLUGINS: dict[str, type[BaseModel]] = {
     "sources.photos": FolderOptions,
     "annotators.label-studio": LabelStudioOptions,
     "annotators.label-studio.storages.0": S3Link,
+    "datasets.fruits.triggers.notify": WebhookOptions,
+    "datasets.fruits.triggers.retrain": CommandOptions,
+    "datasets.fruits.triggers.publish": ExportOptions,
 }
 # Examples where there is no default to show: the dataset's name, and tables.
-EXAMPLES = {"datasets.fruits.title", "datasets.fruits.snapshots", "annotators.label-studio.storages"}
+EXAMPLES = {
+    "datasets.fruits.title",
+    "datasets.fruits.snapshots",
+    "datasets.fruits.splits",
+    "datasets.fruits.about",
+    "datasets.fruits.triggers",
+    "annotators.label-studio.storages",
+}
 
 
 def uncommented() -> str:
@@ -34,13 +48,16 @@ def tables() -> dict[str, type[BaseModel]]:
     """Where each model stands in the file."""
     sections = {name: type(field.default) for name, field in Config.model_fields.items()}
     own = {name: model for name, model in sections.items() if issubclass(model, BaseModel)}
-    return {**own, **PLUGINS, "datasets.fruits": Dataset, "datasets.fruits.snapshots": Snapshots}
+    return {**own, **PLUGINS, "datasets.fruits": Dataset, "datasets.fruits.snapshots": Snapshots, "datasets.fruits.splits": DatasetSplits, "datasets.fruits.about": AboutDataset}
 
 
 def fields() -> list[tuple[str, FieldInfo]]:
-    """Every field of every model, by dotted name."""
+    """Every field of every model, by dotted name. What all triggers have is shown once."""
     return [
-        (f"{place}.{name}", field) for place, model in tables().items() for name, field in model.model_fields.items()
+        (f"{place}.{name}", field)
+        for place, model in tables().items()
+        for name, field in model.model_fields.items()
+        if name not in TriggerOptions.model_fields or model is WebhookOptions
     ]
 
 

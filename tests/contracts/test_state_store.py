@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from syncd.domain.deliveries import ATTEMPTS_KEPT, Attempt, Delivery, Status, Verdict
 from syncd.domain.model import (
     Claim,
     Intent,
@@ -855,3 +857,147 @@ async def test_a_cursor_holds_its_last_value(state: StateStore) -> None:
 async def test_closing_twice_is_fine(state: StateStore) -> None:
     await state.close()
     await state.close()
+
+
+# ---------------------------------------------------------------- deliveries
+
+
+def delivery(name: str = "v1", trigger: str = "retrain", at: float = 5.0, **fields: Any) -> Delivery:
+    id_ = f"pets/{name}/{trigger}"
+    return Delivery(id_, "pets", trigger, {"id": id_, "data": {"n": 1.5, "label": "dög"}}, at, **fields)
+
+
+def attempt(verdict: Verdict = Verdict.FAILED, at: float = 7.0) -> Attempt:
+    return Attempt(at, 0.5, verdict, "503 Service Unavailable", "später")
+
+
+async def announce(state: StateStore, *deliveries: Delivery, value: str = "1") -> list[str]:
+    return await state.announce(deliveries, cursor="trigger:retrain:pets", value=value)
+
+
+async def ids(state: StateStore, **chosen: Any) -> list[str]:
+    return [one.id for one in await state.deliveries(**chosen)]
+
+
+async def the(state: StateStore, wanted: Delivery) -> Delivery:
+    found = await state.delivery(wanted.id)
+    assert found
+    return found
+
+
+async def work_off(state: StateStore, outcome: Outcome) -> None:
+    await state.settle([Settlement(one, outcome, "why") for one in await claim(state)])
+
+
+async def test_an_announced_delivery_is_due_and_its_cursor_is_set(state: StateStore, clock: FakeClock) -> None:
+    assert await announce(state, delivery(), value="1 ü") == ["pets/v1/retrain"]
+    assert await state.get("trigger:retrain:pets") == "1 ü"
+    found = await the(state, delivery())
+    assert found == delivery(status=Status.WAITING, next_at=clock.now())
+    assert await subjects(state) == [Subject(Kind.DELIVERY, "pets/retrain", "pets/v1/retrain")]
+
+
+async def test_announcing_again_changes_nothing_but_the_cursor(state: StateStore) -> None:
+    await announce(state, delivery())
+    await work_off(state, Outcome.DONE)
+    again = replace(delivery(), event={"id": "other"})
+    assert await announce(state, again, again, value="2") == []
+    assert (await the(state, delivery())).event == delivery().event
+    assert await state.get("trigger:retrain:pets") == "2"
+    assert await subjects(state) == []
+
+
+async def test_one_that_is_passed_over_is_not_due_until_it_is_announced_for_good(state: StateStore) -> None:
+    held = delivery(passed_over="12 rows changed")
+    assert await announce(state, held) == []
+    assert await announce(state, replace(held, passed_over="20 rows changed")) == []
+    found = await the(state, held)
+    assert (found.status, found.passed_over) == (Status.PASSED_OVER, "20 rows changed")
+    assert await subjects(state) == []
+    assert await announce(state, delivery()) == ["pets/v1/retrain"]
+    assert (await the(state, held)).status is Status.WAITING
+    assert len(await subjects(state)) == 1
+
+
+async def test_each_trigger_is_a_lane_of_its_own(state: StateStore) -> None:
+    await announce(state, delivery("v1"), delivery("v1", "notify"), delivery("v2"))
+    lanes = [{one.subject.dataset for one in await claim(state)} for _ in range(3)]
+    assert lanes == [{"pets/retrain"}, {"pets/notify"}, set()]
+
+
+async def test_the_status_follows_the_subject_and_the_log(state: StateStore) -> None:
+    await announce(state, *(delivery(f"v{n}") for n in range(1, 4)))
+    good, bad, again = await claim(state)
+    await state.attempted(good.subject.id, attempt(Verdict.DELIVERED))
+    await state.attempted(bad.subject.id, attempt())
+    outcomes = zip((good, bad, again), (Outcome.DONE, Outcome.DEAD, Outcome.AGAIN), strict=True)
+    await state.settle([Settlement(one, outcome, "why", delay=30) for one, outcome in outcomes])
+    assert await ids(state, status=Status.DELIVERED) == ["pets/v1/retrain"]
+    assert await ids(state, status=Status.FAILED) == ["pets/v2/retrain"]
+    assert await ids(state, status=Status.WAITING) == ["pets/v3/retrain"]
+    assert await ids(state, status=Status.PASSED_OVER) == []
+    (letter,) = await state.dead_letters("pets")
+    assert (letter.subject.id, letter.reason) == ("pets/v2/retrain", "why")
+    await state.drop([letter.subject])
+    assert await ids(state, status=Status.FAILED) == ["pets/v2/retrain"], "dropped is not delivered"
+
+
+async def test_deliveries_are_listed_newest_first(state: StateStore) -> None:
+    await announce(state, delivery("v1", at=5), delivery("v2", at=9), delivery("v3", at=5))
+    other = replace(delivery("v9", at=1), id="cars/v9/x", dataset="cars")
+    await state.announce([other], cursor="c", value="")
+    assert [one.split("/")[1] for one in await ids(state)] == ["v2", "v3", "v1", "v9"]
+    assert await ids(state, limit=1) == ["pets/v2/retrain"]
+    assert await ids(state, dataset="cars") == ["cars/v9/x"]
+    assert await state.delivery("pets/v8/retrain") is None
+
+
+async def test_the_log_keeps_the_last_attempts_exactly(state: StateStore) -> None:
+    await announce(state, delivery())
+    for n in range(ATTEMPTS_KEPT + 3):
+        await state.attempted(delivery().id, attempt(at=n + 0.125))
+    log = (await the(state, delivery())).attempts
+    assert log == tuple(attempt(at=n + 3.125) for n in range(ATTEMPTS_KEPT))
+    assert isinstance(log[0].verdict, Verdict)
+    await state.attempted("unknown", attempt())
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DONE, Outcome.DEAD, Outcome.AGAIN])
+async def test_any_delivery_can_be_made_due_again(state: StateStore, outcome: Outcome) -> None:
+    await announce(state, delivery())
+    await state.settle([Settlement(await claim_one(state), outcome, "why", delay=900)])
+    assert await state.redeliver([delivery().id, "unknown", delivery().id]) == 1
+    again = await claim_one(state)
+    assert (again.subject, again.attempts) == (delivery().subject, 0)
+
+
+async def test_one_passed_over_can_be_sent_by_hand_and_is_not_sent_again_by_its_trigger(state: StateStore) -> None:
+    await announce(state, delivery(passed_over="too soon"))
+    assert await state.redeliver([delivery().id]) == 1
+    await state.attempted(delivery().id, attempt(Verdict.DELIVERED))
+    await work_off(state, Outcome.DONE)
+    assert (await the(state, delivery())).status is Status.DELIVERED
+    assert await announce(state, delivery()) == []
+
+
+async def test_old_deliveries_are_forgotten_unless_they_wait(state: StateStore) -> None:
+    old = [delivery("v1", at=1), delivery("v2", at=2), delivery("v3", at=3), delivery("v4", at=4)]
+    await announce(state, *old)
+    done, dead, _, _ = await claim(state)
+    await state.settle([Settlement(done, Outcome.DONE), Settlement(dead, Outcome.DEAD, "why")])
+    held = delivery("v5", at=3, passed_over="too soon")
+    await announce(state, held, delivery("v6", at=50, passed_over="too soon"))
+    assert await state.prune_deliveries(10.0) == 3
+    assert sorted(await ids(state)) == ["pets/v3/retrain", "pets/v4/retrain", "pets/v6/retrain"]
+    assert await state.dead_letters() == []
+    assert await state.prune_deliveries(10.0) == 0
+
+
+async def test_a_dataset_is_forgotten_with_its_deliveries(state: StateStore) -> None:
+    await announce(state, delivery())
+    other = replace(delivery(), id="petshop/v1/retrain", dataset="petshop")
+    await state.announce([other], cursor="trigger:retrain:petshop", value="1")
+    await state.forget("pets")
+    assert await ids(state) == ["petshop/v1/retrain"]
+    assert await state.get("trigger:retrain:pets") is None
+    assert await subjects(state) == [Subject(Kind.DELIVERY, "petshop/retrain", "petshop/v1/retrain")]

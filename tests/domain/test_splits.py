@@ -15,7 +15,7 @@ from syncd.domain.splits import Known, Splits, assign
 from tests.snapshots.rows import row
 
 VIDEOS = r"^(.*)/frame_\d+\.jpg$"
-KEYS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8)
+KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 SPLITS = st.builds(
     Splits,
     shares=st.sampled_from([{"train": 0.8, "val": 0.1, "test": 0.1}, {"a": 0.5, "b": 0.5}, {"all": 1.0}]),
@@ -58,7 +58,7 @@ def test_an_object_lies_where_the_sha256_of_its_key_lies_between_0_and_1() -> No
 def test_known_assignments_are_the_same_in_every_release() -> None:
     keys = ["photos/1.jpg", "cats/ä.jpg", "日本/7.png", "", "task:12"]
     assert [Splits().hashed(key) for key in keys] == ["train", "train", "train", "val", "train"]
-    assert [Splits().hashed(f"{n}.jpg") for n in range(12)].index("test") == 4
+    assert [n for n in range(40) if Splits().hashed(f"{n}.jpg") == "test"] == [13, 15]
 
 
 def test_the_shares_hold_over_many_keys() -> None:

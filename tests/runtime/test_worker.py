@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -188,6 +189,42 @@ async def test_an_outage_kills_no_subject_however_long_it_lasts(desk: Desk) -> N
         desk.clock.advance(10)
     assert not await desk.state.dead_letters()
     assert await desk.waiting() == 2
+
+
+async def test_a_kind_that_does_not_outlast_outages_is_given_up_though_nothing_succeeded(desk: Desk) -> None:
+    desk.error = Retryable("down")
+    await desk.mark("stale", kind=Kind.DELIVERY)
+    await desk.mark("kept")
+    rule = Backoff(give_up_after=100, longest=10)
+    backoffs = {**dict.fromkeys(Kind, rule), Kind.DELIVERY: replace(rule, outlasts_outages=False)}
+    workers = Workers(desk.state, dict.fromkeys(Kind, desk.flow), desk.clock, Pace(), backoffs)
+    for _ in range(100):
+        await desk.work_once(workers)
+        desk.clock.advance(10)
+    (letter,) = await desk.state.dead_letters()
+    assert (letter.subject.id, letter.reason) == ("stale", "down")
+
+
+async def test_what_is_cut_short_has_ended_when_work_returns(desk: Desk) -> None:
+    ended: list[str] = []
+    started = asyncio.Event()
+
+    async def training(_: str, claims: Sequence[Claim]) -> list[Settlement]:
+        started.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.05)  # as a command that is asked to end
+            ended.append(claims[0].subject.id)
+        return []
+
+    await desk.mark("1")
+    working = asyncio.create_task(desk.workers(training).work(asyncio.Event()))
+    await started.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert ended == ["1"]
 
 
 async def test_one_lane_is_never_worked_on_twice_at_once_and_one_that_hangs_holds_up_no_other(desk: Desk) -> None:

@@ -307,11 +307,13 @@ async def test_a_process_that_comes_late_to_make_the_table_overwrites_nothing(
     assert late.version == table(tmp_path).version
 
 
-async def test_rows_that_cannot_be_read_now_are_asked_for_again_later(store: LanceSnapshots, tmp_path: Path) -> None:
+async def test_rows_of_which_a_file_is_gone_are_told_and_are_good_once_it_is_back(
+    store: LanceSnapshots, tmp_path: Path
+) -> None:
     await store.commit("fruits", FIRST, "h")
     (data,) = (tmp_path / "fruits" / "rows.lance" / "data").iterdir()
     data.rename(tmp_path / "away")
-    with pytest.raises(Retryable, match="reading the snapshots of 'fruits'"):
+    with pytest.raises(Rejected, match=r"reading the snapshots of 'fruits': .* damaged .* `syncd snapshot verify`"):
         await store.rows("fruits", 1)
     (tmp_path / "away").rename(data)
     assert await store.rows("fruits", 1) == [row("1"), row("2")]

@@ -51,15 +51,17 @@ async def files_of(store: LanceSnapshots, root: Root, number: int) -> list[str]:
     tracked = store._version("fruits", number).lance.tracked_files().read_all().to_pylist()
     own = {f"fruits/rows.lance/{file['path']}" for file in tracked if file["version"] == info.table_version}
     shared = [path for path in files(root) if path.startswith("fruits/ledger/")]
-    return sorted({
-        *own,
-        *shared,
-        "fruits/latest.json",
-        f"fruits/versions/{number:08}.json",
-        f"fruits/checksums/{info.table_version:08}.json",
-        f"fruits/label-configs/{info.label_config_hash}.xml",
-        f"fruits/rows.lance/_refs/tags/v{number}.json",
-    })
+    return sorted(
+        {
+            *own,
+            *shared,
+            "fruits/latest.json",
+            f"fruits/versions/{number:08}.json",
+            f"fruits/checksums/{info.table_version:08}.json",
+            f"fruits/label-configs/{info.label_config_hash}.xml",
+            f"fruits/rows.lance/_refs/tags/v{number}.json",
+        }
+    )
 
 
 @pytest.fixture
@@ -117,9 +119,12 @@ async def test_several_damages_are_all_named_in_order(tmp_path: Path, root: Root
     await history(store)
     paths = chance.sample(await files_of(store, root, 4), 3)
     first, second, third = paths
-    with damaged(root, first, "flip", chance), damaged(root, second, "remove", chance):
-        with damaged(root, third, "truncate", chance):
-            found = await store.verify("fruits", 4)
+    with (
+        damaged(root, first, "flip", chance),
+        damaged(root, second, "remove", chance),
+        damaged(root, third, "truncate", chance),
+    ):
+        found = await store.verify("fruits", 4)
     troubles = [Trouble.CHANGED, Trouble.MISSING, Trouble.CHANGED]
     assert found == sorted(map(Damage, paths, troubles), key=lambda damage: damage.path)
 
@@ -130,16 +135,14 @@ async def test_where_the_checksums_are_damaged_their_neighbours_stand_in(tmp_pat
     await history(store)
     info = await store.find("fruits", "v4")
     list_ = f"fruits/checksums/{info.table_version:08}.json"
-    data = next(path for path in files(root) if "/data/" in path and path in await files_of(store, root, 1))
+    data = next(path for path in await files_of(store, root, 1) if "/data/" in path)
     with damaged(root, list_, kind, chance) as harm, damaged(root, data, kind, chance):
         found = await store.verify("fruits", 4)
     assert found == [Damage(list_, harm.trouble), Damage(data, harm.trouble)]
 
 
 @pytest.mark.parametrize("number", [2, VERSIONS])
-async def test_where_the_name_is_damaged_its_files_are_still_looked_at(
-    tmp_path: Path, root: Root, number: int
-) -> None:
+async def test_where_the_name_is_damaged_its_files_are_still_looked_at(tmp_path: Path, root: Root, number: int) -> None:
     store, chance = opened(tmp_path.as_uri()), random.Random(3)
     await history(store)
     name = f"fruits/versions/{number:08}.json"

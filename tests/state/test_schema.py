@@ -9,11 +9,11 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from syncd.domain.errors import ConfigError
 from syncd.domain.model import Kind, Mark, ObjectRef, Outcome, Settlement, StagedChange, Subject
-from syncd.state import migrations, open_state, sql_records, sql_staging, sql_subjects
+from syncd.state import migrations, open_state, sql_deliveries, sql_records, sql_staging, sql_subjects
 from syncd.state.migrations import MIGRATIONS, migrate
 from syncd.state.schema import metadata
 from tests.clock import FakeClock
-from tests.contracts.test_state_store import record, row
+from tests.contracts.test_state_store import attempt, delivery, record, row
 
 
 @pytest.fixture
@@ -150,3 +150,6 @@ def _hot_paths(connection: Connection) -> None:
     sql_staging.committed(connection, "d", sql_staging.in_order(connection, "d", 10))
     sql_staging.count(connection, "d")
     sql_staging.get(connection, "c")
+    sql_deliveries.announce(connection, [delivery()], "c", "v", 1.0)
+    sql_deliveries.attempted(connection, delivery().id, attempt())
+    sql_deliveries.redeliver(connection, [delivery().id], 1.0)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from syncd.domain.deliveries import Attempt, Delivery, Status, Verdict
 from syncd.domain.model import (
     Claim,
     Intent,
@@ -34,6 +35,7 @@ T = TypeVar("T")
 DATASETS = ["cars", "pets"]
 KEYS = ["a", "a/b", "ä", "\U0001f98a", "\uffff", "Z\n"]
 TASKS = ["1", "2", "10", "x"]
+DELIVERIES = ["cars/v1/a", "cars/v2/b", "pets/v1/a", "none"]
 
 
 @dataclass
@@ -86,6 +88,9 @@ records = st.builds(
 placements = st.builds(
     Placement, refs, st.just("k"), st.none() | st.text(), st.none(), st.none() | st.integers(0, 9), st.integers(0, 3)
 )
+attempts = st.builds(
+    Attempt, st.floats(0, 2e9), st.floats(0, 9), st.sampled_from(Verdict), st.text(max_size=3), st.text(max_size=3)
+)
 intents = st.builds(
     Intent, datasets, st.sampled_from("mn"), st.floats(0, 9), st.lists(placements, max_size=2).map(tuple)
 )
@@ -96,6 +101,14 @@ def changes(draw: st.DrawFn) -> StagedChange:
     annotation, task = draw(st.sampled_from("123")), draw(st.sampled_from(TASKS))
     digest = draw(st.none() | st.sampled_from(["d1", "d2"]))
     return StagedChange(annotation, task, None if digest is None else row(annotation, task, digest))
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> Delivery:
+    dataset, trigger, n = draw(datasets), draw(st.sampled_from("ab")), draw(st.sampled_from("12"))
+    held = draw(st.none() | st.sampled_from(["too soon", "too few"]))
+    made = draw(st.sampled_from([1.0, 2.0, 3.0]))
+    return Delivery(f"{dataset}/v{n}/{trigger}", dataset, trigger, {"n": n}, made, passed_over=held)
 
 
 def mark(batch: Sequence[Mark]) -> Step:
@@ -168,7 +181,20 @@ def commit(dataset: str, last: int) -> Step:
     return step
 
 
+def announce(batch: Sequence[Delivery], cursor: str) -> Step:
+    return lambda twins: twins.same(lambda state: state.announce(batch, cursor=cursor, value="v"))
+
+
+def on_deliveries(name: str, *arguments: Any) -> Step:
+    return lambda twins: twins.same(lambda state: getattr(state, name)(*arguments))
+
+
 steps = st.one_of(
+    st.builds(announce, st.lists(deliveries(), max_size=3), st.sampled_from(["x:cars", "y"])),
+    st.builds(on_deliveries, st.just("redeliver"), st.lists(st.sampled_from(DELIVERIES), max_size=2)),
+    st.builds(on_deliveries, st.just("attempted"), st.sampled_from(DELIVERIES), attempts),
+    st.builds(on_deliveries, st.just("prune_deliveries"), st.sampled_from([0.0, 2.0, 9.0])),
+    st.builds(on_deliveries, st.just("forget"), datasets),
     st.builds(mark, st.lists(marks, max_size=5)),
     st.builds(mark, st.lists(marks, min_size=3, max_size=9)),
     st.builds(advance, st.sampled_from([0.5, 5.0, 60.0])),
@@ -190,7 +216,13 @@ async def compare(twins: Twins) -> None:
     """Everything that can be read."""
     await twins.same(lambda state: state.backlog())
     await twins.same(lambda state: state.dead_letters())
+    await twins.same(lambda state: state.deliveries())
+    for status in Status:
+        await twins.same(lambda state, s=status: state.deliveries(status=s, limit=3))  # type: ignore[misc]
+    await twins.same(lambda state: state.get("x:cars"))
     for dataset in DATASETS:
+        await twins.same(lambda state, d=dataset: state.dead_letters(d))  # type: ignore[misc]
+        await twins.same(lambda state, d=dataset: state.deliveries(dataset=d))  # type: ignore[misc]
         await twins.same(lambda state, d=dataset: state.intents(d))  # type: ignore[misc]
         await twins.same(lambda state, d=dataset: state.by_task(d, TASKS))  # type: ignore[misc]
         await twins.same(lambda state, d=dataset: state.known(d, TASKS))  # type: ignore[misc]

@@ -13,6 +13,7 @@ import syncd
 from syncd import open_snapshot
 from syncd.domain.errors import ConfigError, Rejected, Retryable
 from syncd.domain.model import RowStatus, VersionInfo
+from syncd.ports import Retention
 from syncd.snapshots.store import LanceSnapshots
 from tests.clock import FakeClock
 from tests.seaweed import Seaweed
@@ -122,6 +123,16 @@ async def test_an_open_version_stays_while_others_are_made(root: Path) -> None:
 def test_what_cannot_be_opened_says_what_there_is(root: Path, uri: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         open_snapshot(f"{root.as_uri()}/{uri}")
+
+
+async def test_a_version_that_garbage_collection_took_is_told_with_the_oldest_kept(root: Path) -> None:
+    store = LanceSnapshots(root.as_uri(), clock=FakeClock())
+    await store.collect_garbage("fruits", Retention(versions=1, age=0))
+    with pytest.raises(
+        Rejected, match=r"v2 of 'fruits' was removed by garbage collection on .*; the oldest kept is v1"
+    ):
+        open_snapshot(root / "fruits@v2")
+    assert open_snapshot(root / "fruits@production").version == 1
 
 
 def test_a_damaged_version_fails_who_opens_it_and_nobody_else(root: Path) -> None:

@@ -48,7 +48,7 @@ def read_regions(result: Iterable[JsonObject]) -> tuple[Region, ...]:
 
 def _joined(id_: str, entries: Sequence[JsonObject]) -> Iterator[Region]:
     """One region of the entries that share an id; what says nothing about it follows under an id of its own."""
-    main = next((entry for entry in entries if entry.get("type") not in _ABOUT), entries[0])
+    main = min(entries, key=_rank)
     region, apart = _region(id_, main), []
     for entry in entries:
         if entry is main:
@@ -59,6 +59,12 @@ def _joined(id_: str, entries: Sequence[JsonObject]) -> Iterator[Region]:
             region = _told(region, entry)
     yield region
     yield from (_region(f"{id_}-{number}", entry) for number, entry in enumerate(apart, start=2))
+
+
+def _rank(entry: JsonObject) -> int:
+    """Shapes before the labels for them, and these before answers about them."""
+    kind = entry.get("type")
+    return 2 if kind in _ABOUT else int(kind == "labels")
 
 
 def _adds(entry: JsonObject) -> bool:

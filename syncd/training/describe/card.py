@@ -1,7 +1,6 @@
 """The dataset card of one version: Markdown that people read, with the front matter that Hugging Face reads.
 
-Called by `Snapshot.card`, by exports (as `README.md`) and by `syncd snapshot describe`. No person is named in it, and no
-place on this machine. https://huggingface.co/docs/hub/datasets-cards
+Called by `Snapshot.card`, by exports (as `README.md`) and by `syncd snapshot describe`. No person is named in it. https://huggingface.co/docs/hub/datasets-cards
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -105,7 +104,7 @@ def _counts(facts: Facts) -> str:
     by_status = _table(("answers", "count"), ((name, count) for name, count in facts.by_status.items() if count))
     splits = ((name or "none", answers, tasks) for name, (answers, tasks) in facts.by_split.items())
     tables = (
-        f"{facts.answers:,} submitted answers to {facts.tasks:,} tasks about {facts.objects:,} objects.",
+        f"Submitted answers: {facts.answers:,}, to tasks: {facts.tasks:,}, about objects: {facts.objects:,}.",
         by_status,
         _table(("split", "answers", "tasks"), splits),
         _table(("label", "answers"), facts.by_label.items()),
@@ -142,14 +141,14 @@ def _shown(config: LabelConfig, names: tuple[str, ...]) -> str:
 
 def _provenance(facts: Facts) -> str:
     people = "one person" if facts.annotators == 1 else f"{facts.annotators:,} people"
-    lines = [f"Answered by {people}; {facts.repeated:,} tasks by several."]
+    lines = [f"Answered by {people}; tasks that several answered: {facts.repeated:,}."]
     if facts.ground_truth:
-        lines.append(f"{facts.ground_truth:,} answers were made the reference of their task by a reviewer.")
+        lines.append(f"Answers that a reviewer made the reference of their task: {facts.ground_truth:,}.")
     if facts.buckets:
         lines.append(f"The objects lie in {', '.join(f'`{bucket}`' for bucket in facts.buckets)}.")
     if facts.assisted:
         models = ", ".join(f"`{model}` ({count:,})" for model, count in facts.assisted.items())
-        lines.append(f"{sum(facts.assisted.values()):,} answers began with a prediction of {models}.")
+        lines.append(f"Answers that began with a prediction, by model: {models}.")
     lines.append("Every row names its object's version, its task, its prediction and its annotation.")
     return "## Where it comes from\n\n" + "\n".join(lines)
 
@@ -161,9 +160,9 @@ def _limits(facts: Facts) -> str:
 
 def _limit_lines(facts: Facts) -> Iterator[str]:
     if invalid := facts.by_status.get("invalid"):
-        yield f"{invalid:,} answers do not fit the label config and are left out unless asked for."
+        yield f"Answers that do not fit the label config, left out unless asked for: {invalid:,}."
     if facts.retired:
-        yield f"{facts.retired:,} answers are about objects that changed or left since."
+        yield f"Answers about objects that changed or left since: {facts.retired:,}."
     if not facts.repeated and facts.answers:
         yield "No task was answered by several people: how far people agree is not known."
     if unused := [label for label, count in facts.by_label.items() if not count]:

@@ -10,13 +10,14 @@ of the first two and of nothing else.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from syncd.domain.model import JsonObject, VersionInfo
 from syncd.training.describe.about import About, DataFile
 
-LANCE = "https://lance.org/format"
+LANCE = "https://lance.org/"
 PARQUET = "application/x-parquet"
 
 _CONTEXT: JsonObject = {
@@ -43,10 +44,35 @@ _CONTEXT: JsonObject = {
 _TYPES = {"bool": "sc:Boolean", "double": "sc:Float", "int64": "sc:Integer", "int32": "sc:Integer"}
 
 
-def croissant(
-    info: VersionInfo, schema: Any, files: Sequence[DataFile], *, about: About, encoding: str, labels: Iterable[str] = ()
-) -> JsonObject:
-    """The metadata as a JSON object. `schema`: the files' `pyarrow.Schema`; `encoding`: their media type or its URL."""
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files with the rows. `encoding`: their media type, or a URL that says what they are."""
+
+    files: Sequence[DataFile]
+    encoding: str
+
+    def described(self, file: DataFile) -> JsonObject:
+        """One of them."""
+        return {
+            "@type": "cr:FileObject",
+            "@id": file.path,
+            "name": file.path.rpartition("/")[2],
+            "contentUrl": file.path,
+            "contentSize": f"{file.size} B",
+            "encodingFormat": self.encoding,
+            "sha256": file.sha256,
+        }
+
+    @property
+    def together(self) -> JsonObject:
+        """All of them, by name."""
+        paths = [file.path for file in self.files]
+        head = {"@type": "cr:FileSet", "@id": "files", "name": "files"}
+        return {**head, "encodingFormat": self.encoding, "includes": paths}
+
+
+def croissant(info: VersionInfo, schema: Any, files: Files, about: About, labels: Iterable[str] = ()) -> JsonObject:
+    """The metadata as a JSON object. `schema`: the files' `pyarrow.Schema`."""
     made: JsonObject = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -56,7 +82,7 @@ def croissant(
         "description": about.description or default_description(info, labels),
         "datePublished": published(info),
         "keywords": list(about.keywords) or ["annotations", info.dataset],
-        "distribution": [*map(_file_object, files, [encoding] * len(files)), _file_set(files, encoding)],
+        "distribution": [*map(files.described, files.files), files.together],
         "recordSet": [_record_set(schema)],
     }
     known: JsonObject = {
@@ -80,23 +106,6 @@ def default_description(info: VersionInfo, labels: Iterable[str]) -> str:
 def published(info: VersionInfo) -> str:
     """When the version was made, to the second, in UTC."""
     return datetime.fromtimestamp(int(info.created_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _file_object(file: DataFile, encoding: str) -> JsonObject:
-    return {
-        "@type": "cr:FileObject",
-        "@id": file.path,
-        "name": file.path.rpartition("/")[2],
-        "contentUrl": file.path,
-        "contentSize": f"{file.size} B",
-        "encodingFormat": encoding,
-        "sha256": file.sha256,
-    }
-
-
-def _file_set(files: Sequence[DataFile], encoding: str) -> JsonObject:
-    paths = [file.path for file in files]
-    return {"@type": "cr:FileSet", "@id": "files", "name": "files", "encodingFormat": encoding, "includes": paths}
 
 
 def _record_set(schema: Any) -> JsonObject:

@@ -12,7 +12,18 @@ from syncd.domain.model import RowStatus
 if TYPE_CHECKING:
     from syncd.training.snapshot import Snapshot
 
-_COLUMNS = ("task_id", "status", "annotator", "ground_truth", "labels", "bucket", "key", "retired", "model_version", "split")
+_COLUMNS = (
+    "task_id",
+    "status",
+    "annotator",
+    "ground_truth",
+    "labels",
+    "bucket",
+    "key",
+    "retired",
+    "model_version",
+    "split",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,9 @@ def facts_of(snapshot: "Snapshot") -> Facts:
         by_status={status.value: snapshot.info.by_status.get(status.value, 0) for status in RowStatus},
         answers=table.num_rows,
         tasks=_different(table["task_id"]),
-        objects=_different(pc.binary_join_element_wise(*(pc.fill_null(table[name], "") for name in ("bucket", "key")), " ")),
+        objects=_different(
+            pc.binary_join_element_wise(*(pc.fill_null(table[name], "") for name in ("bucket", "key")), " ")
+        ),
         by_split=_splits(table),
         by_label=_labels(table["labels"], config.labels if config else ()),
         annotators=_different(pc.drop_null(table["annotator"])),

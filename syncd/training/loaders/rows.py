@@ -1,0 +1,67 @@
+"""The rows of a query by their places, read in any order: what the datasets of `torch_datasets` are made on.
+
+Knows nothing of torch. Pickled, it is the version's URI, options and 8 bytes a row.
+"""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from syncd.training.media import MEDIA_COLUMNS
+from syncd.training.query import Query, columns_of
+
+if TYPE_CHECKING:
+    from syncd.training.snapshot import Snapshot
+
+
+class Rows:
+    """The rows of a query, numbered by ascending row id. `transform` and `media` as in `TorchOptions`."""
+
+    def __init__(
+        self,
+        snapshot: "Snapshot",
+        query: Query,
+        *,
+        media: bool = False,
+        transform: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> None:
+        self._snapshot = snapshot
+        self._row_ids = snapshot.row_ids(**query).to_numpy()
+        columns = columns_of(query, snapshot.schema.names)
+        self._helpers = [name for name in MEDIA_COLUMNS if media and name not in columns]
+        self._query: Query = {**query, "columns": [*columns, *self._helpers]}
+        self._media = media
+        self._transform = transform
+        self._pid = os.getpid()
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self._row_ids)
+
+    def read(self, places: Any) -> list[Any]:
+        """The rows at these places (integers), in their order."""
+        snapshot = self._here()
+        table = snapshot.take(self._row_ids[places], **self._query)
+        return [self._finished(snapshot, row) for row in snapshot.parsed(table)]
+
+    def _here(self) -> "Snapshot":
+        """The snapshot over a connection of this process: a fork shares none."""
+        if self._pid != os.getpid():
+            self._snapshot, self._pid = self._snapshot.reopened(), os.getpid()
+        return self._snapshot
+
+    def _finished(self, snapshot: "Snapshot", row: dict[str, Any]) -> Any:
+        if self._media:
+            media = snapshot.media(row) if row["key"] else None
+            for name in self._helpers:
+                del row[name]
+            row["media"] = media
+        return self._transform(row) if self._transform else row
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All of it, to be owned by the process that reads it back."""
+        return {**self.__dict__, "_pid": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The snapshot was opened here."""
+        self.__dict__.update(state, _pid=os.getpid())
