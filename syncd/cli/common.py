@@ -72,17 +72,6 @@ def the_dataset(config: Config, name: str) -> str:
     return name
 
 
-def located(version: str, config: Path | None) -> tuple[str, dict[str, str] | None]:
-    """URI and storage options of a version: of a configured dataset (NAME, NAME@VERSION), or the URI or path itself."""
-    if "/" in version:
-        return version, None
-    name, at, wanted = version.partition("@")
-    loaded = load(config)
-    snapshots = loaded.datasets[the_dataset(loaded, name)].snapshots
-    options = snapshots.resolved_options(f"datasets.{name}.snapshots")
-    return f"{snapshots.url.rstrip('/')}/{name}{at}{wanted}", options
-
-
 def show(
     rows: Sequence[dict[str, Any]], *, as_json: bool, title: str = "", empty: str = "nothing", brief: bool = False
 ) -> None:

@@ -1,5 +1,6 @@
 """`syncd deliveries`: what triggers sent, started and published: look, and do it again."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,9 +48,7 @@ def show_(id_: IdArgument, config: ConfigOption = None, as_json: JsonOption = Fa
         print_json(_row(found) | {"event": found.event, "log": [_entry(attempt) for attempt in found.attempts]})
         return
     print_json(found.event)
-    if found.passed_over:
-        out.print(f"Passed over: {found.passed_over}", markup=False)
-    show([_entry(attempt) for attempt in found.attempts], as_json=False, empty="Not tried yet.", brief=True)
+    _print_log(found)
 
 
 @app.command()
@@ -62,6 +61,18 @@ def redeliver(ids: IdsArgument, config: ConfigOption = None) -> None:
         return await parts.state.redeliver(ids)
 
     out.print(f"{with_parts(load(config), again, doing='redeliver')} made due again.")
+
+
+def _print_log(delivery: Delivery) -> None:
+    """Every try on a line, and what it said below; paths stay whole, to be copied."""
+    lines = [f"Passed over: {delivery.passed_over}"] if delivery.passed_over else []
+    for attempt in delivery.attempts:
+        took = f"{attempt.verdict.value} after {attempt.seconds:.1f} s"
+        lines.append(f"{when(attempt.at)}  {took}: {attempt.outcome}")
+        lines += [f"    said: {attempt.excerpt}"] if attempt.excerpt else []
+        lines += [f"    output: {attempt.output}"] if attempt.output else []
+    for line in lines or ["Not tried yet."]:
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _unknown(ids: list[str]) -> Rejected:
@@ -81,10 +92,4 @@ def _row(delivery: Delivery) -> dict[str, Any]:
 
 
 def _entry(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "at": when(attempt.at),
-        "seconds": round(attempt.seconds, 3),
-        "verdict": attempt.verdict.value,
-        "outcome": attempt.outcome,
-        "excerpt": attempt.excerpt,
-    }
+    return asdict(attempt) | {"at": when(attempt.at), "seconds": round(attempt.seconds, 3)}

@@ -2,13 +2,12 @@
 
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from syncd.cli.common import ConfigOption, load, print_json, the_dataset
-from syncd.training.describe import About
+from syncd.cli.common import ConfigOption, print_json
+from syncd.cli.located import located
 
 
 class Description(StrEnum):
@@ -28,20 +27,9 @@ def describe(
     """Print the dataset card or the Croissant metadata of a version."""
     from syncd.training.reader import open_snapshot
 
-    uri, storage_options, about = _located(version, config)
-    snapshot = open_snapshot(uri, storage_options=storage_options)
+    found = located(version, config)
+    snapshot = open_snapshot(found.uri, storage_options=found.storage_options)
     if format_ is Description.CROISSANT:
-        print_json(snapshot.croissant(about))
+        print_json(snapshot.croissant(found.about))
     else:
-        sys.stdout.write(snapshot.card(about))
-
-
-def _located(version: str, config: Path | None) -> tuple[str, dict[str, str] | None, About]:
-    """URI, storage options and what is said of it: of a configured dataset, where it is no URI or path."""
-    if "/" in version:
-        return version, None, About()
-    name, at, wanted = version.partition("@")
-    loaded = load(config)
-    dataset = loaded.datasets[the_dataset(loaded, name)]
-    options = dataset.snapshots.resolved_options(f"datasets.{name}.snapshots")
-    return f"{dataset.snapshots.url.rstrip('/')}/{name}{at}{wanted}", options, dataset.about.said()
+        sys.stdout.write(snapshot.card(found.about))

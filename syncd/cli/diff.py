@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from syncd.cli.arguments import NameArgument, VersionArgument
 from syncd.cli.common import ConfigOption, JsonOption, err, load, out, print_json, show, the_dataset, with_parts
-from syncd.cli.versions import NameArgument, VersionArgument
 from syncd.domain.diff import Diff, Update, moved
 from syncd.domain.errors import Rejected
 

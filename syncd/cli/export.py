@@ -9,8 +9,10 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from syncd.cli.common import ConfigOption, JsonOption, err, load, out, print_json, show, the_dataset
+from syncd.cli.common import ConfigOption, JsonOption, err, out, print_json, show
+from syncd.cli.located import located
 from syncd.domain.errors import ConfigError, Problem
+from syncd.training.describe import About
 
 
 def export(
@@ -47,19 +49,19 @@ def export(
         _list(as_json=as_json)
         return
     _required(version, format_, folder)
-    uri, storage_options = _located(version, config)
+    at = located(version, config)
     asked = {"split": split, "tasks": tasks}
     with _bar() as progress:
         done = export_snapshot(
-            uri,
+            at.uri,
             format_,
             folder or "",
             media=media,
             changed=changed,
             strict=strict,
             force=force,
-            options=_options(option or ()),
-            storage_options=storage_options,
+            options={**_said(at.about, format_), **_options(option or ())},
+            storage_options=at.storage_options,
             progress=progress,
             status=status,
             **{name: value for name, value in asked.items() if value is not None},  # type: ignore[arg-type]
@@ -105,15 +107,13 @@ def _required(version: str, format_: str, folder: Path | None) -> None:
         raise ConfigError(missing)
 
 
-def _located(version: str, config: Path | None) -> tuple[str, dict[str, str] | None]:
-    """URI and storage options: of a configured dataset, where it is no URI or path."""
-    name, at, wanted = version.rpartition("@") if "@" in version else (version, "", "")
-    if "/" in version:
-        return version, None
-    loaded = load(config)
-    snapshots = loaded.datasets[the_dataset(loaded, name)].snapshots
-    options = snapshots.resolved_options(f"datasets.{name}.snapshots")
-    return f"{snapshots.url.rstrip('/')}/{name}{at}{wanted}", options
+def _said(about: About, format_: str) -> dict[str, str]:
+    """What the configuration says of the dataset, as far as the format has room for it."""
+    from syncd.exports.formats import find_format
+
+    said = about.to_options()
+    known = find_format(format_).options if said else {}
+    return {name: text for name, text in said.items() if name in known}
 
 
 def _options(given: Sequence[str]) -> dict[str, str]:

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from syncd.cli.arguments import NameArgument
 from syncd.cli.common import ConfigOption, JsonOption, load, out, print_json, show, the_dataset, when, with_parts
-from syncd.cli.versions import NameArgument
 from syncd.ports import Collected, Retention
 from syncd.snapshots.retention import DAY, reasons
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from syncd.cli.common import ConfigOption, JsonOption, located, out, print_json, show
+from syncd.cli.common import ConfigOption, JsonOption, out, print_json, show
+from syncd.cli.located import located
 from syncd.domain.errors import ConfigError, Problem, Rejected
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def _one_of(version: str, asked: dict[str, str]) -> None:
 def _opened(version: str, config: Path | None) -> "Snapshot":
     from syncd.training.reader import open_snapshot
 
-    uri, options = located(version, config)
-    return open_snapshot(uri, storage_options=options)
+    found = located(version, config)
+    return open_snapshot(found.uri, storage_options=found.storage_options)
 
 
 def _of_run(run: str, version: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from syncd.cli.arguments import NameArgument, VersionArgument, asker, version_row
 from syncd.cli.common import (
     EXIT_FAILED,
     ConfigOption,
@@ -22,9 +23,9 @@ from syncd.cli.common import (
 from syncd.cli.diff import diff
 from syncd.cli.garbage import gc
 from syncd.cli.tags import history, tag, untag
-from syncd.cli.versions import NameArgument, VersionArgument, asker, version_row
 from syncd.domain.model import VersionInfo
 from syncd.ports import Damage
+from syncd.snapshots.names import version_number
 
 if TYPE_CHECKING:
     from syncd.service.assembly import Assembly
@@ -123,8 +124,10 @@ def verify(
 
     async def damages(parts: "Assembly") -> list[Damage]:
         snapshots = parts.snapshots[name]
-        versions = [await snapshots.find(name, version)] if version else await snapshots.versions(name)
-        return await snapshots.verify(name, *(found.number for found in versions)) if versions else []
+        if version is None:
+            return await snapshots.verify(name)
+        number = version_number(version) or (await snapshots.find(name, version)).number
+        return await snapshots.verify(name, number)
 
     found = with_parts(loaded, damages, doing="verify")
     looked_at = f"{name}@{version}" if version else name
@@ -138,4 +141,3 @@ def verify(
 
 def _text(value: object) -> str:
     return ", ".join(f"{count} {name}" for name, count in value.items()) if isinstance(value, dict) else str(value)
-

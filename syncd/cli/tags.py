@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from syncd.cli.arguments import NameArgument, TagArgument, VersionArgument, asker
 from syncd.cli.common import ConfigOption, JsonOption, load, out, show, the_dataset, when, with_parts
-from syncd.cli.versions import NameArgument, TagArgument, VersionArgument, asker
 from syncd.domain.errors import Rejected
 
 if TYPE_CHECKING:

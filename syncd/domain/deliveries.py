@@ -35,24 +35,27 @@ class Verdict(StrEnum):
 class Answer:
     """What came of one try, without secrets: `outcome` in a few words, `excerpt` of what the target said.
 
-    `retry_after`: the target's own wish, in seconds.
+    `output`: path of a file with all it said; empty where there is none. `retry_after`: the target's own wish, in
+    seconds.
     """
 
     verdict: Verdict
     outcome: str
     excerpt: str = ""
+    output: str = ""
     retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One entry of the log: when (unix seconds), how long it took (s), and what came of it."""
+    """One entry of the log: when (unix seconds), how long it took (s), and what came of it, as in `Answer`."""
 
     at: float
     seconds: float
     verdict: Verdict
     outcome: str
     excerpt: str = ""
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)

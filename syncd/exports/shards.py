@@ -71,7 +71,7 @@ def _place(split: str) -> tuple[int, str]:
 
 
 class _Split:
-    """The files of one split. Where a row group ends follows from the rows, handed in in pieces that are always alike."""
+    """The files of one split. Where a row group ends follows from the rows, which always come in like pieces."""
 
     def __init__(self, name: str, out: Path, schema: Any) -> None:
         self._name, self._out, self._schema = name, out, schema

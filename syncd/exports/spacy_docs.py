@@ -1,6 +1,6 @@
 """spaCy: texts as a `DocBin` for each split: `train.spacy`, `dev.spacy` (what others call val), `test.spacy` …
 
-`spacy train config.cfg --paths.train train.spacy --paths.dev dev.spacy`. Needs spaCy itself (`pip install spacy`).
+`spacy train config.cfg --paths.train train.spacy --paths.dev dev.spacy`. Needs the extra `syncd[spacy]`.
 Made with the blank pipeline of the option `language` (default `xx`, which fits any). https://spacy.io/api/data-formats
 
 Each document has, where the label config asks for it:
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from syncd.domain.errors import Rejected
 from syncd.exports.base import Format, Source
 from syncd.exports.texts import Entity, TextItem, asked, chooses_for_text, chosen, marks_text, text_items
 from syncd.training.extras import required
@@ -26,7 +27,7 @@ _NAMES = ("key", "task_id", "annotation_id")
 
 def _write(source: Source, out: Path) -> None:
     spacy = required("spacy")
-    tokenize = spacy.blank(source.options.get("language", "xx")).make_doc
+    tokenize = _tokenizer(spacy, source.options.get("language", "xx"))
     bins: dict[str, Any] = {}
     for item in text_items(source):
         name = _FILES.get(item.split, item.split)
@@ -35,6 +36,13 @@ def _write(source: Source, out: Path) -> None:
         bins[name].add(_doc(source, item, tokenize(item.text)))
     for name, made in bins.items():
         made.to_disk(out / f"{name}.spacy")
+
+
+def _tokenizer(spacy: Any, language: str) -> Any:
+    try:
+        return spacy.blank(language).make_doc
+    except ImportError:
+        raise Rejected(f"spaCy has no language {language!r}; take its code, such as en, or xx for any") from None
 
 
 def _doc(source: Source, item: TextItem, doc: Any) -> Any:

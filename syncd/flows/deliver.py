@@ -40,14 +40,15 @@ class Deliverer:
     wait: Callable[[int], float]
 
     async def deliver(self, lane: str, claims: Sequence[Claim]) -> list[Settlement]:
-        """Try one after the other until one fails: in the order they became due, those that failed most often last.
+        """Try one after the other, in the order they became due, until one fails.
 
-        Deliveries of a trigger that is not configured wait: it may come back.
+        The others then have their turn while that one waits. Deliveries of a trigger that is not configured wait: it
+        may come back.
         """
         trigger = self.triggers.get(lane)
         if trigger is None:
             return [_later(claim, f"trigger {lane} is not configured", UNCONFIGURED_S) for claim in claims]
-        waiting = deque(sorted(claims, key=lambda claim: claim.attempts))
+        waiting = deque(claims)
         settlements: list[Settlement] = []
         rest = 0.0
         while waiting:
@@ -86,7 +87,7 @@ class Deliverer:
     async def _note(self, delivery: Delivery, started: float, answer: Answer) -> None:
         """Into the delivery's log, and ours."""
         seconds = self.clock.now() - started
-        attempt = Attempt(started, seconds, answer.verdict, answer.outcome, answer.excerpt)
+        attempt = Attempt(started, seconds, answer.verdict, answer.outcome, answer.excerpt, answer.output)
         await self.state.attempted(delivery.id, attempt)
         known = {"delivery": delivery.id, "outcome": answer.outcome, "seconds": round(seconds, 3)}
         if answer.verdict is Verdict.DELIVERED:

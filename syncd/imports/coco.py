@@ -15,7 +15,7 @@ from syncd.domain.errors import Rejected
 from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.model import JsonObject
 from syncd.domain.regions import Box, Keypoint, Polygon, Region, Size
-from syncd.imports.base import Item, controls
+from syncd.imports.base import Item, controls, original_keys
 
 
 def parse_coco(path: Path, config: LabelConfig) -> Iterator[Item]:
@@ -26,13 +26,14 @@ def parse_coco(path: Path, config: LabelConfig) -> Iterator[Item]:
     by_image: dict[Any, list[JsonObject]] = defaultdict(list)
     for annotation in content["annotations"]:
         by_image[annotation["image_id"]].append(annotation)
-    kinds = controls(config)
+    kinds, keys = controls(config), original_keys(file.parent)
     for image in content["images"]:
         where = f"{file.name}: image {image.get('id')}"
         try:
             size = Size(int(image["width"]), int(image["height"]))
             regions = [r for a in by_image[image["id"]] for r in _regions(a, names, size, kinds)]
-            yield Item(str(image["file_name"]), tuple(regions), where)
+            name = str(image["file_name"])
+            yield Item(keys.get(name, name), tuple(regions), where)
         except (KeyError, TypeError, ValueError) as error:
             raise Rejected(f"{where} is not as COCO has it: {type(error).__name__} {error}") from None
 

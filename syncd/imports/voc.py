@@ -3,14 +3,14 @@
 Corners count pixels from 1, both included. The file name is taken with the folders that the XML file lies in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET  # its types; files are read by defusedxml
 
 from syncd.domain.errors import Rejected
 from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.regions import Box, Size
-from syncd.imports.base import Item
+from syncd.imports.base import Item, original_keys
 from syncd.training.extras import required
 
 
@@ -21,20 +21,20 @@ def parse_voc(path: Path, config: LabelConfig) -> Iterator[Item]:
     files = sorted(folder.rglob("*.xml"))
     if not files:
         raise Rejected(f"{folder} has no XML files")
-    parser = required("defusedxml.ElementTree", "import")
+    parser, keys = required("defusedxml.ElementTree", "import"), original_keys(path)
     for file in files:
         where = str(file.relative_to(folder))
         try:
-            yield _item(parser.parse(file).getroot(), file.relative_to(folder), where)
+            yield _item(parser.parse(file).getroot(), file.relative_to(folder), where, keys)
         except (ET.ParseError, AttributeError, TypeError, ValueError) as error:
             raise Rejected(f"{where} is not as Pascal VOC has it: {error}") from None
 
 
-def _item(root: ET.Element, inside: Path, where: str) -> Item:
+def _item(root: ET.Element, inside: Path, where: str, keys: Mapping[str, str]) -> Item:
     size = Size(_number(root, "size/width"), _number(root, "size/height"))
     name = root.findtext("filename") or inside.stem
     key = name if "/" in name else (inside.parent / name).as_posix()
-    return Item(key, tuple(_box(found, size) for found in root.iter("object")), where)
+    return Item(keys.get(f"JPEGImages/{name}", key), tuple(_box(found, size) for found in root.iter("object")), where)
 
 
 def _box(found: ET.Element, size: Size) -> Box:

@@ -11,7 +11,7 @@ from pathlib import Path
 from syncd.domain.errors import Rejected
 from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.regions import Box, Polygon, Region, Size
-from syncd.imports.base import Item, controls
+from syncd.imports.base import Item, controls, original_keys
 from syncd.training.extras import required
 
 _IMAGES = {".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
@@ -19,14 +19,14 @@ _IMAGES = {".bmp", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
 
 def parse_yolo(path: Path, config: LabelConfig) -> Iterator[Item]:
     """The images under the folder of a `data.yaml`, each with the lines of its label file; without one, nothing."""
-    names = _names(path)
+    names, keys = _names(path), original_keys(path)
     for image in sorted(p for p in path.rglob("*") if p.suffix.lower() in _IMAGES):
         inside = image.relative_to(path)
         labels = path.joinpath(*("labels" if part == "images" else part for part in inside.parts)).with_suffix(".txt")
         size = _size(image)
         lines = labels.read_text().splitlines() if labels.is_file() else []
         regions = [_region(f"{labels.name}:{n}", line, names, size, config) for n, line in enumerate(lines, 1) if line]
-        yield Item(_key(inside), tuple(regions), str(inside))
+        yield Item(keys.get(inside.as_posix()) or _key(inside), tuple(regions), str(inside))
 
 
 def _key(inside: Path) -> str:

@@ -133,7 +133,8 @@ class SnapshotStore(Protocol):
     async def verify(self, dataset: str, *numbers: int) -> list[Damage]:
         """Every file of these versions that is missing or not as it was written, by path; empty where all is well.
 
-        A file that several of them need is read once. Rejected: no such version (any more).
+        No numbers: all versions that are left. A file that several of them need is read once. Rejected: no such
+        version (any more).
         """
         ...
 

@@ -17,8 +17,9 @@ from syncd.config import Config
 from syncd.domain.errors import SyncdError
 from syncd.domain.routing import folder_path
 from syncd.flows.context import Dataset
-from syncd.ports import AnnotatorDataset, EventSource, ObjectStore
+from syncd.ports import AnnotatorDataset, EventSource, ObjectStore, Trigger
 from syncd.service.assembly import Assembly
+from syncd.service.triggers import by_lane
 from syncd.state import holder_of
 
 INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -39,8 +40,8 @@ async def examine(parts: Assembly) -> AsyncIterator[Finding]:
     """All findings, in the order in which the daemon would run into them."""
     yield _state(parts.config)
     yield _port(parts.config)
-    for name, source in parts.sources.items():
-        yield await _source(name, source)
+    async for finding in _plugins(parts):
+        yield finding
     stores = {bucket: store for source in parts.sources.values() for bucket, store in source.stores.items()}
     for bucket, store in stores.items():
         yield await _listing(bucket, store)
@@ -94,12 +95,27 @@ def _watches(root: Path) -> Finding:
     return Finding(f"folder watches {root}", True, f"{folders} folders, {limit} watches allowed")
 
 
+async def _plugins(parts: Assembly) -> AsyncIterator[Finding]:
+    for name, source in parts.sources.items():
+        yield await _source(name, source)
+    for lane, trigger in by_lane(parts.announcers).items():
+        yield await _trigger(lane, trigger)
+
+
 async def _source(name: str, source: EventSource) -> Finding:
     try:
         await source.check()
     except SyncdError as error:
         return Finding(f"source {name}", False, str(error))
     return Finding(f"source {name}", True, ", ".join(source.stores))
+
+
+async def _trigger(lane: str, trigger: Trigger) -> Finding:
+    try:
+        await trigger.target.check()
+    except SyncdError as error:
+        return Finding(f"trigger {lane}", False, str(error))
+    return Finding(f"trigger {lane}", True, "could fire (nothing was sent)")
 
 
 async def _listing(bucket: str, store: ObjectStore) -> Finding:

@@ -11,7 +11,8 @@ import re
 MEND = "`syncd snapshot verify` names each such file: restore them from a backup, or open another version"
 _DAMAGED = re.compile(
     r"corrupt|failed to decode|Protobuf|Parser error|Ipc error|Schema error|\(Schema\)|Invalid argument error"
-    r"|Not found: |was not found|No such file|No such object|NoSuchKey|producer terminated|Task was aborted|panicked|internal error|too short"
+    r"|Not found: |was not found|No such file|No such object|NoSuchKey|producer terminated|Task was aborted"
+    r"|panicked|internal error|too short"
     r"|failed to fill whole buffer|file size is too small|out of range|Out of range|range end index|InvalidRange"
     r"|416 |Requested Range Not Satisfiable|larger than the object|unexpected EOF|metadata region|null_count"
     r"|Missing ColumnEncoding|encoding envelope|Invalid user input: |UTF-8|utf-8|magic|Invalid range|not valid|overflow"

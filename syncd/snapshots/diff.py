@@ -32,4 +32,4 @@ def _updates(before: Table, after: Table, ids: list[str]) -> Iterator[Update]:
 
 
 def _counts(table: Table) -> Counts:
-    return Counts(labels=table.labels(), status=table.by_status(), splits=table.splits())
+    return Counts(labels=table.labels(), status=table.by_status(), splits=table.count("split", "split IS NOT NULL"))

@@ -99,6 +99,12 @@ class Names:
         with ThreadPoolExecutor(_READERS) as pool:
             return [info for info in pool.map(self.get, self._left()) if info]
 
+    def numbers(self) -> list[int]:
+        """The numbers that are left, without a look at the names: also of one that is damaged or missing."""
+        hint, decided = self._hint(), self.ledger.newest()
+        last = max([*self._numbers(0), hint.number if hint else 0])
+        return [number for number in range(1, last + 1) if not decided.has_collected(number)]
+
     def _oldest(self) -> int:
         return self._left()[0]
 

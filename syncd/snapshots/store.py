@@ -113,7 +113,8 @@ class LanceSnapshots:
 
     async def verify(self, dataset: str, *numbers: int) -> list[Damage]:
         """As the port says."""
-        return await asyncio.to_thread(verify, self._root, dataset, numbers)
+        wanted = numbers or tuple(await asyncio.to_thread(self._of(dataset).numbers))
+        return await asyncio.to_thread(verify, self._root, dataset, wanted) if wanted else []
 
     async def rows(self, dataset: str, number: int) -> list[Row]:
         """As the port says."""

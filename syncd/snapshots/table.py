@@ -233,10 +233,6 @@ class Table:
         """How often each label is used in submitted rows."""
         return self.count("labels", "status = 'submitted'")
 
-    def splits(self) -> dict[str, int]:
-        """Row counts by split, of rows that have one."""
-        return self.count("split", "split IS NOT NULL")
-
     def count(self, column: str, where: str | None = None) -> dict[str, int]:
         """How often each value of a text or list column is there, in rows of an SQL condition."""
         counts: Counter[str] = Counter()

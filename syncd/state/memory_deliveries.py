@@ -25,8 +25,7 @@ class MemoryDeliveries:
 
     async def announce(self, deliveries: Sequence[Delivery], *, cursor: str, value: str) -> list[str]:
         """See `Deliveries.announce`."""
-        found = (rules.announced(self._deliveries.get(delivery.id), delivery) for delivery in deliveries)
-        written = [delivery for delivery in found if delivery]
+        written = rules.announced(self._deliveries, deliveries)
         self._deliveries |= {delivery.id: delivery for delivery in written}
         self._cursors[cursor] = value
         due = [delivery for delivery in written if delivery.passed_over is None]

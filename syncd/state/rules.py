@@ -3,7 +3,7 @@
 Both state stores apply these and differ only in where an `Entry` lives. Times are unix seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.domain.deliveries import ATTEMPTS_KEPT, Attempt, Delivery, Status, Verdict
@@ -129,11 +129,14 @@ def newest(changes: Sequence[StagedChange]) -> list[StagedChange]:
 # ---------------------------------------------------------------- deliveries
 
 
-def announced(known: Delivery | None, new: Delivery) -> Delivery | None:
-    """The delivery to write; None where the one that is known stays."""
-    if known is None:
-        return new
-    return new if known.passed_over not in (None, new.passed_over) else None
+def announced(known: Mapping[str, Delivery], new: Sequence[Delivery]) -> list[Delivery]:
+    """The deliveries to write, each once. One that is known stays; but one that was passed over is written anew."""
+    after = dict(known)
+    for delivery in new:
+        there = after.get(delivery.id)
+        if there is None or there.passed_over not in (None, delivery.passed_over):
+            after[delivery.id] = delivery
+    return [delivery for id_, delivery in after.items() if known.get(id_) is not delivery]
 
 
 def redelivered(delivery: Delivery) -> Delivery:

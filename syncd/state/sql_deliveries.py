@@ -70,11 +70,7 @@ class SqlDeliveries(Access):
 def announce(connection: Connection, made: Sequence[Delivery], cursor: str, value: str, now: float) -> list[str]:
     """See `Deliveries.announce`."""
     known = {delivery.id: delivery for delivery in of_ids(connection, [delivery.id for delivery in made])}
-    written: list[Delivery] = []
-    for new in made:
-        if delivery := rules.announced(known.get(new.id), new):
-            known[new.id] = delivery
-            written.append(delivery)
+    written = rules.announced(known, made)
     upsert(connection, deliveries, ("id",), [_row(delivery) for delivery in written])
     sql_staging.put(connection, cursor, value)
     due = [delivery for delivery in written if delivery.passed_over is None]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import orjson
 
+from syncd.domain.errors import Rejected
 from syncd.domain.labels.configs import LabelConfig, parse_label_config
 from syncd.domain.model import RowStatus, VersionInfo
 from syncd.snapshots.label_configs import read_label_config
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
 from syncd.snapshots.schema import JSON_COLUMNS
-from syncd.snapshots.table import Table, lance_errors, open_version
+from syncd.snapshots.table import Table, lance_errors
 from syncd.training.extras import required
 from syncd.training.history import Changes, Holding, changes, holdings
 from syncd.training.lineage import Lineage, lineage, lineage_of
@@ -59,7 +60,10 @@ class Snapshot:
 
     def reopened(self) -> "Snapshot":
         """The same version over a connection of its own: what a forked process needs, which shares none."""
-        snapshot = Snapshot(self._root, self._names, self.info, open_version(self._root, self.info), uri=self.uri)
+        table = Table.open(self._root, self.dataset, self.info.table_version)  # the one way that lives through a fork
+        if table is None:
+            raise Rejected(f"{self.uri} was collected or removed while it was read; open another version")
+        snapshot = Snapshot(self._root, self._names, self.info, table, uri=self.uri)
         snapshot.buckets = self.buckets
         return snapshot
 

@@ -127,7 +127,7 @@ class Command:
             return Answer(Verdict.FAILED, f"it cannot be started: {error.strerror}")
         excerpt = excerpts.end(output.last, configured.values(), whole=output.whole)
         verdict = Verdict.DELIVERED if code == 0 else Verdict.FAILED
-        return Answer(verdict, f"{self._outcome(code)}; output: {output.path}", excerpt)
+        return Answer(verdict, self._outcome(code), excerpt, str(output.path))
 
     async def close(self) -> None:
         """Nothing is left open."""

@@ -172,7 +172,7 @@ def _answer(response: aiohttp.ClientResponse, excerpt: str) -> Answer:
         return Answer(Verdict.REFUSED, f"{outcome}: the receiver wants no more of this; take the trigger out", excerpt)
     if 300 <= response.status < 400:
         outcome += ": redirects are not followed; configure the address it leads to"
-    return Answer(Verdict.FAILED, outcome, excerpt, _wish(response.headers.get("Retry-After", "")))
+    return Answer(Verdict.FAILED, outcome, excerpt, retry_after=_wish(response.headers.get("Retry-After", "")))
 
 
 def _named(status: int) -> str:

@@ -110,9 +110,13 @@ def deliveries(site: Site, *options: str) -> dict[str, dict[str, Any]]:
     return {row["delivery"]: row for row in site.json("deliveries", "list", *options)}
 
 
-def test_a_version_and_a_moved_tag_reach_the_receiver_the_command_and_the_export(
-    triggered: Site, hooks: Hooks, tmp_path: Path
-) -> None:
+def settled(site: Site, delivery: str, event: str = "delivery.succeeded") -> bool:
+    """Whether the daemon's log says so: asking a command takes seconds each time."""
+    lines = (json.loads(line) for line in site.log().splitlines() if line.startswith("{"))
+    return any(line["event"] == event and line.get("delivery") == delivery for line in lines)
+
+
+def test_a_version_and_a_moved_tag_reach_the_receiver_the_command_and_the_export(triggered: Site, hooks: Hooks) -> None:
     site = triggered
     daemon = site.start()
     site.drop(["a.jpg", "b.jpg"])
@@ -123,25 +127,12 @@ def test_a_version_and_a_moved_tag_reach_the_receiver_the_command_and_the_export
     event = hooks.events[0]
     assert event["type"] == "io.syncd.snapshot.version.created"
     assert (event["data"]["labels"], event["data"]["rows"]) == ({"cat": 1}, 1)
-
-    failed = until("the training's end", lambda: deliveries(site, "--status", "failed"))
-    assert failed["photos/v1/retrain"]["last"].startswith("exit code 3")
-    shown = site.json("deliveries", "show", "photos/v1/notify")
-    assert [one["outcome"] for one in shown["log"]] == [
-        "503 Service Unavailable",
-        "500 Internal Server Error",
-        "204 No Content",
-    ]
-    held = deliveries(site, "--status", "passed-over")
-    assert held["photos/v1/big"]["last"] == "1 rows changed since it last fired, 1000 are wanted"
+    until("the training's failure", lambda: settled(site, "photos/v1/retrain", "delivery.failed"))
 
     site.person.submit(second["id"], choice("dog"))
-    until("v2 at the receiver", lambda: "photos/v2/notify" in hooks.ids)
-    until("v2 trained on", lambda: deliveries(site).get("photos/v2/retrain", {}).get("status") == "delivered")
-    log = site.json("deliveries", "show", "photos/v2/retrain")["log"][-1]
-    assert log["excerpt"] == "trained on v2 ['cat', 'dog']"
+    until("v2 trained on", lambda: settled(site, "photos/v2/retrain"))
+    until("v2 published", lambda: settled(site, "photos/v2/publish"))
     published = site.home / "exports" / "photos" / "v2"
-    until("v2 published", published.exists)
     text = "".join(path.read_text() for path in sorted(published.rglob("*.jsonl")))
     assert len(text.splitlines()) == 2
 
@@ -156,15 +147,54 @@ def test_a_version_and_a_moved_tag_reach_the_receiver_the_command_and_the_export
     until("the redelivery", lambda: len(hooks.events) > before)
     assert hooks.events[-1] == event, "the same event, with the same id"
     assert site.stop(daemon) == 0
-    _no_secret(site)
+    _check_the_log(site)
 
 
-def _no_secret(site: Site) -> None:
-    """Neither in the log nor in what the commands show."""
-    shown = [site.log(), site.cli("deliveries", "list").stdout, json.dumps(site.json("deliveries", "list"))]
-    shown += [site.cli("deliveries", "show", id_).stdout for id_ in deliveries(site)]
+def _check_the_log(site: Site) -> None:
+    """What the commands tell of all this, and that no secret is in it."""
+    shown = deliveries(site)
+    standing = {id_: row["status"] for id_, row in shown.items() if "tag-" not in id_}
+    assert standing == {
+        "photos/v1/notify": "delivered",
+        "photos/v2/notify": "delivered",
+        "photos/v1/retrain": "failed",
+        "photos/v2/retrain": "delivered",
+        "photos/v1/big": "passed-over",
+        "photos/v2/big": "passed-over",
+        "photos/v1/publish": "delivered",
+        "photos/v2/publish": "delivered",
+    }
+    assert shown["photos/v1/retrain"]["last"].startswith("exit code 3")
+    assert shown["photos/v2/big"]["last"] == "2 rows changed since it last fired, 1000 are wanted"
+    webhook = site.json("deliveries", "show", "photos/v1/notify")
+    outcomes = ["503 Service Unavailable", "500 Internal Server Error", "204 No Content", "204 No Content"]
+    assert [one["outcome"] for one in webhook["log"]] == outcomes
+    training = site.cli("deliveries", "show", "photos/v2/retrain").stdout
+    assert "said: trained on v2 ['cat', 'dog']\n" in training
     for secret in (SECRET, SECRET.removeprefix("whsec_"), "in-the-url", "v1,"):
-        assert not any(secret in text for text in shown)
+        assert not any(secret in text for text in (site.log(), json.dumps(shown), json.dumps(webhook), training))
+
+
+def test_a_training_that_runs_when_the_daemon_stops_is_ended_and_starts_again_with_the_next(triggered: Site) -> None:
+    site = triggered
+    train = site.home / "train.py"
+    train.write_text("import os, time; print(os.getpid(), file=open('runs', 'a'), flush=True); time.sleep(600)")
+
+    def runs() -> list[str]:
+        return (site.home / "runs").read_text().split() if (site.home / "runs").exists() else []
+
+    site.config.write_text(site.config.read_text() + "[shutdown]\ngrace = 0.5\n")
+    daemon = site.start()
+    site.drop(["a.jpg"])
+    (task,) = site.settled_tasks(1)
+    site.person.submit(task["id"], choice("cat"))
+    until("the training", runs)
+    assert site.stop(daemon) == 0
+    assert not Path(f"/proc/{runs()[0]}").exists()
+    site.start()
+    until("the training again", lambda: len(runs()) == 2)
+    log = site.json("deliveries", "show", "photos/v1/retrain")
+    assert (log["status"], log["last"]) == ("waiting", "ended with the daemon; comes again")
 
 
 def test_events_survive_a_kill_and_a_receiver_that_is_down(triggered: Site, hooks: Hooks) -> None:
@@ -176,7 +206,6 @@ def test_events_survive_a_kill_and_a_receiver_that_is_down(triggered: Site, hook
     site.person.submit(task["id"], choice("cat"))
     until("a try", lambda: hooks.tries > 1)
     site.kill(daemon)
-    assert deliveries(site, "--status", "waiting").keys() >= {"photos/v1/notify"}
     site.start()
     tries = hooks.tries
     until("another try", lambda: hooks.tries > tries)

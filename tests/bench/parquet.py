@@ -2,16 +2,18 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from torch.utils.data import IterableDataset
 
 import syncd
 from syncd.domain.model import StagedChange
@@ -58,6 +60,27 @@ class ParquetTable:
         order = np.argsort(places, kind="stable")
         found = ds.dataset(self.path).take(pa.array(np.sort(places)))
         return found.take(pa.array(np.argsort(order, kind="stable")))
+
+    def shuffled(self, columns: Sequence[str]) -> "ParquetLoader":
+        """The rows for training, as a team would write it."""
+        return ParquetLoader(self.path, columns)
+
+
+class ParquetLoader(IterableDataset[dict[str, Any]]):  # type: ignore[misc]  # mypy skips torch
+    """Row groups in random order, the rows of each shuffled, `result` parsed."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._path = path
+        self._columns = list(columns)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """One pass."""
+        chance, file = np.random.default_rng(1), pq.ParquetFile(self._path)
+        for group in chance.permutation(file.num_row_groups):
+            rows = file.read_row_group(group, columns=self._columns)
+            for row in rows.take(pa.array(chance.permutation(rows.num_rows))).to_pylist():
+                row["result"] = orjson.loads(row["result"])
+                yield row
 
 
 def _sync(path: Path) -> None:

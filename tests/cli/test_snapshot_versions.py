@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from syncd.cli import app
 from syncd.domain.errors import Conflict, Rejected
@@ -112,3 +111,6 @@ def test_verify_names_the_damaged_file_and_fails(home: Path) -> None:
     assert found.exit_code == 1
     damage = {"file": "fruits/versions/00000002.json", "trouble": "changed"}
     assert damage in json.loads(found.stdout)
+    name.unlink()
+    missing = {"file": "fruits/versions/00000002.json", "trouble": "missing"}
+    assert missing in json.loads(run("verify", "fruits", "--json").stdout)

@@ -55,7 +55,7 @@ async def test_every_file_of_the_version_is_named_with_its_checksum(tmp_path: Pa
     files = [file for file in snapshot.croissant()["distribution"] if file["@type"] == "cr:FileObject"]
     assert any("/rows.lance/data/" in file["contentUrl"] for file in files)
     for file in files:
-        data = Path(file["contentUrl"].removeprefix("file://")).read_bytes()
+        data = on_disk(file["contentUrl"])
         assert (file["sha256"], file["contentSize"]) == (hashlib.sha256(data).hexdigest(), f"{len(data)} B")
 
 
@@ -92,11 +92,15 @@ async def test_published_files_have_their_checksums(tmp_path: Path) -> None:
     await everything(tmp_path).export("parquet")
     metadata = json.loads((tmp_path / "out" / "croissant.json").read_text(encoding="utf-8"))
     *files, together = metadata["distribution"]
-    on_disk = {f"data/{path.name}": path.read_bytes() for path in (tmp_path / "out" / "data").iterdir()}
+    written = {f"data/{path.name}": path.read_bytes() for path in (tmp_path / "out" / "data").iterdir()}
     assert {file["contentUrl"]: file["sha256"] for file in files} == {
-        name: hashlib.sha256(data).hexdigest() for name, data in on_disk.items()
+        name: hashlib.sha256(data).hexdigest() for name, data in written.items()
     }
-    assert sorted(together["includes"]) == sorted(on_disk)
+    assert sorted(together["includes"]) == sorted(written)
+
+
+def on_disk(url: str) -> bytes:
+    return Path(url.removeprefix("file://")).read_bytes()
 
 
 def by_id(row: dict[str, Any]) -> str:

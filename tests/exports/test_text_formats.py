@@ -190,6 +190,13 @@ async def test_spacy_trains_on_what_was_exported(tmp_path: Path) -> None:
     assert nlp.update(examples)["ner"] > 0
 
 
+async def test_a_language_that_spacy_does_not_know_is_told(tmp_path: Path) -> None:
+    texts = Texts(tmp_path)
+    texts.add("1", TEXT)
+    with pytest.raises(Rejected, match="spaCy has no language 'klingon'"):
+        await texts.export("spacy", options={"language": "klingon"})
+
+
 # ---------------------------------------------------------------- Label Studio
 
 
@@ -242,7 +249,8 @@ async def test_prodigy_gets_an_example_for_each_answer(tmp_path: Path) -> None:
 
 
 async def test_prodigy_gets_boxes_and_outlines_in_pixels(tmp_path: Path) -> None:
-    xml = '<View><Image name="i" value="$image"/><RectangleLabels name="b" toName="i"><Label value="car"/></RectangleLabels></View>'
+    xml = """<View><Image name="i" value="$image"/>
+      <RectangleLabels name="b" toName="i"><Label value="car"/></RectangleLabels></View>"""
     texts = Texts(tmp_path, xml)
     place = {"x": 10, "y": 20, "width": 50, "height": 25, "rotation": 0, "rectanglelabels": ["car"]}
     head = {"id": "1", "type": "rectanglelabels", "from_name": "b", "to_name": "i"}

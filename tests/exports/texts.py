@@ -61,9 +61,9 @@ class Texts:
 def mark(text: str, words: str, label: str | list[str], *, utf16: bool = False, id_: str = "") -> JsonObject:
     """Words of a text, marked as Label Studio's editor writes it."""
     start = text.index(words)
-    ends = (start, start + len(words))
+    ends = [start, start + len(words)]
     if utf16:
-        ends = tuple(len(text[:end].encode("utf-16-le")) // 2 for end in ends)
+        ends = [len(text[:end].encode("utf-16-le")) // 2 for end in ends]
     value = {"start": ends[0], "end": ends[1], "text": words, "labels": [label] if isinstance(label, str) else label}
     head = {"id": id_ or f"{words}-{label}", "from_name": "label", "to_name": "text", "type": "labels"}
     return head | {"value": value}

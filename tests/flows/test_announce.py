@@ -207,6 +207,18 @@ async def test_each_move_of_the_tag_is_announced(world: World) -> None:
     assert await desk.look() == []
 
 
+async def test_a_trigger_that_comes_later_hears_of_no_earlier_move_though_another_is_behind(world: World) -> None:
+    desk = Desk(world, ["tag"])
+    await desk.announcer.begin()
+    await desk.version("1")
+    await world.snapshots.tag(NAME, "production", 1)
+    desk.restart()
+    later = Trigger("later", Interest.of(["tag"]), Conditions(), desk.target)
+    desk.announcer.triggers = [desk.trigger, later]
+    await desk.announcer.look()
+    assert [one.trigger for one in await world.state.deliveries()] == ["retrain"]
+
+
 async def test_a_tag_moves_whatever_the_conditions_for_versions_say(world: World) -> None:
     desk = Desk(world, ["version", "tag"], min_changed_rows=100)
     await desk.announcer.begin()
@@ -247,7 +259,9 @@ async def test_what_comes_too_soon_fires_later_with_the_newest_version(world: Wo
     world.clock.advance(3600)
     assert await desk.look() == ["photos/v3/retrain"]
     world.clock.advance(3600)
+    fired = await world.state.get("trigger:retrain:photos")
     assert await desk.look() == [], "nothing is new"
+    assert await world.state.get("trigger:retrain:photos") == fired
 
 
 async def test_labels_must_be_balanced_as_the_version_has_them(world: World) -> None:

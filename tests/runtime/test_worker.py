@@ -53,7 +53,7 @@ class Desk:
             raise self.error
         return [Settlement(claim, Outcome.DONE) for claim in claims]
 
-    def workers(self, flow: Flow | None = None, *, batch: int = 3, **backoff: float) -> Workers:
+    def workers(self, flow: Flow | None = None, *, batch: int = 3, **backoff: Any) -> Workers:
         flows: dict[Kind, Flow] = dict.fromkeys(Kind, flow or self.flow)
         return Workers(self.state, flows, self.clock, Pace(batch=batch), Backoff(**backoff))
 

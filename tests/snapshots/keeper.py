@@ -16,13 +16,14 @@ from syncd.snapshots.table import Table, library
 from tests.clock import FakeClock
 from tests.snapshots.committer import DATASET
 
-KEEP = Retention(versions=5, age=0)
+KEEP = Retention(versions=8, age=0)
+SPARE_S = 2.0  # longer than a commit takes, as the real one is
 
 
 async def main(url: str, options: str) -> None:
     """Upkeep without a pause."""
     root = open_root(url, json.loads(options))
-    store = LanceSnapshots(url, clock=FakeClock(), storage_options=json.loads(options), spare=0)
+    store = LanceSnapshots(url, clock=FakeClock(), storage_options=json.loads(options), spare=SPARE_S)
     library()
     _say("ready")
     sys.stdin.readline()

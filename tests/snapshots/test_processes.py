@@ -93,7 +93,8 @@ async def checked_versions(store: LanceSnapshots) -> list[VersionInfo]:
 
 async def test_kills_at_any_moment_lose_nothing_and_leave_every_version_as_it_was_committed(tmp_path: Path) -> None:
     root: Root = (tmp_path.as_uri(), {})
-    acknowledged, chance, said = 0, random.Random(7), {}
+    acknowledged, chance = 0, random.Random(7)
+    said: dict[int, int] = {}  # version → batch
     for _ in range(KILLS):
         with committer(root, "a", acknowledged, 10_000) as process:
             go(process)
@@ -146,8 +147,7 @@ async def test_the_first_commits_of_several_processes_make_one_table(root: Root)
 
 async def test_two_commit_while_a_third_compacts_and_collects(root: Root) -> None:
     """What is left at the end is what was committed, and it is sound; the versions that were collected say so."""
-    batches = BATCHES if root[0].startswith("file:") else BATCHES // 2
-    with keeper(root) as third, committer(root, "a", 0, batches) as one, committer(root, "b", 0, batches) as two:
+    with keeper(root) as third, committer(root, "a", 0, BATCHES) as one, committer(root, "b", 0, BATCHES) as two:
         for process in (third, one, two):
             go(process)
         assert [process.wait(timeout=200) for process in (one, two)] == [0, 0]
@@ -158,7 +158,7 @@ async def test_two_commit_while_a_third_compacts_and_collects(root: Root) -> Non
     versions = await store.versions(DATASET)
     newest = versions[-1].number
     assert [info.number for info in versions] == list(range(versions[0].number, newest + 1))
-    assert await store.rows(DATASET, newest) == expected("a", "b", batches=batches)
+    assert await store.rows(DATASET, newest) == expected("a", "b", batches=BATCHES)
     for before, info in pairwise(versions):
         diff = await store.diff(DATASET, before.number, info.number)
         assert (len(diff.inserted), len(diff.updated), len(diff.deleted)) == (info.inserted, info.updated, info.deleted)

@@ -1,5 +1,6 @@
 """Snapshots with media for tests: objects in a folder or on a real S3 server, and rows that were labelled on them."""
 
+import shutil
 import uuid
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -92,3 +93,8 @@ class Labelled:
     def open(self) -> Snapshot:
         """The newest version."""
         return open_snapshot(self.root / "fruits", media_options=self.options, media_cache=self.cache)
+
+    def forget(self) -> None:
+        """Empty the cache."""
+        if self.cache:
+            shutil.rmtree(self.cache.folder, ignore_errors=True)

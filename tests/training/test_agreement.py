@@ -11,6 +11,7 @@ import krippendorff
 import numpy as np
 import pytest
 import shapely
+from label_studio_sdk.converter.brush import encode_rle
 
 from syncd import Snapshot, open_snapshot
 from syncd.domain.model import JsonObject
@@ -92,6 +93,16 @@ def test_an_ellipse_is_compared_by_its_area() -> None:
     assert alike([ellipse], [turned]) == pytest.approx(1, abs=1e-6)
     around = box(30, 40, 40, 20)
     assert alike([ellipse], [around]) == pytest.approx(np.pi / 4, abs=0.01)
+
+
+def test_masks_are_compared_pixel_by_pixel() -> None:
+    def mask(columns: int) -> Mask:
+        rgba = np.zeros((20, 10, 4), np.uint8)
+        rgba[:, :columns] = 255
+        return Mask(control="m", labels=("sky",), rle=tuple(encode_rle(rgba.ravel())), size=Size(10, 20))
+
+    assert alike([mask(4)], [mask(4)]) == 1
+    assert alike([mask(4)], [mask(6)]) == pytest.approx(4 / 6)
 
 
 def test_a_polygon_that_crosses_itself_is_compared_by_what_it_covers() -> None:

@@ -3,7 +3,6 @@
 import os
 import pickle
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -289,8 +288,7 @@ async def test_a_pickled_snapshot_reads_its_media(s3: Labelled) -> None:
     key, _ = await labelled_one(s3)
     snapshot = pickle.loads(pickle.dumps(s3.open()))  # noqa: S301
     assert media_of(snapshot, key).read() == b"labelled"
-    assert s3.cache is not None
-    shutil.rmtree(s3.cache.folder)
+    s3.forget()
     assert media_of(snapshot, key).read() == b"labelled"
 
 

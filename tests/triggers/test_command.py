@@ -45,7 +45,7 @@ def command(tmp_path: Path, surroundings: Surroundings) -> Callable[..., Command
 
 
 def log_of(answer: Answer) -> Path:
-    return Path(answer.outcome.rpartition("output: ")[2])
+    return Path(answer.output)
 
 
 def alive(pid: int) -> bool:
@@ -81,7 +81,7 @@ async def test_it_gets_its_arguments_the_event_and_a_small_environment(
     given = {"EPOCHS": "3", "KEY": {"env": "TRAIN_KEY"}}
     target = command(SAY, "{uri}", "--to={dataset}/{version}", "{tag}", "$HOME; *", environment=given)
     answer = await target.deliver(event)
-    assert (answer.verdict, answer.outcome.partition(";")[0]) == (Verdict.DELIVERED, "exit code 0")
+    assert (answer.verdict, answer.outcome) == (Verdict.DELIVERED, "exit code 0")
     arguments, stdin, environment, folder = json.loads(log_of(answer).read_text())
     assert arguments == ["s3://lab/fruits@v7", "--to=fruits/v7", "", "$HOME; *"]
     assert json.loads(stdin) == event
@@ -213,6 +213,18 @@ async def test_one_that_left_its_group_and_holds_the_output_open_is_not_waited_f
     pid = int((tmp_path / "work" / "pid").read_text())
     os.kill(pid, signal.SIGKILL)
     assert answer.verdict is Verdict.DELIVERED
+
+
+async def test_it_never_runs_twice_at_once(command: Callable[..., Command], tmp_path: Path, event: JsonObject) -> None:
+    """Whoever else holds the trigger, such as another daemon on this host, is told so."""
+    running = asyncio.create_task(
+        command("open('up', 'w').write('x'); input(); import time; time.sleep(600)").deliver(event)
+    )
+    await appears(tmp_path / "work" / "up")
+    assert (await command("print('second')").deliver(event)).verdict is Verdict.BUSY
+    running.cancel()
+    await asyncio.wait({running})
+    assert (await command("print('second')").deliver(event)).excerpt == "second"
 
 
 # ---------------------------------------------------------------- the daemon ends

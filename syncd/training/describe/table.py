@@ -8,8 +8,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from syncd.domain.model import JsonObject, VersionInfo
-from syncd.snapshots.sums import listed
 from syncd.snapshots.location import Root
+from syncd.snapshots.sums import listed
 from syncd.training.describe.about import About, DataFile
 from syncd.training.describe.croissant import LANCE, Files, croissant
 

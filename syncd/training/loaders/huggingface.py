@@ -66,11 +66,9 @@ def _configured(snapshot: "Snapshot") -> str:
 def _addresses(snapshot: "Snapshot", table: Any) -> Any:
     from syncd.training.loaders.media_files import address, serve  # noqa: PLC0415 - needs fsspec, which datasets brings
 
-    rows = table.select(MEDIA_COLUMNS).to_pylist()
-    paths = [address(MediaRef.of(row)) if row["key"] else None for row in rows]
     serve(snapshot.buckets)
-    values = [None if path is None else {"bytes": None, "path": path} for path in paths]
-    return pa.array(values, _STORED)
+    refs = [MediaRef.find(row) for row in table.select(MEDIA_COLUMNS).to_pylist()]
+    return pa.array([None if ref is None else {"bytes": None, "path": address(ref)} for ref in refs], _STORED)
 
 
 def _fingerprint(snapshot: "Snapshot", columns: list[str], query: Query, kind: str | None) -> str:

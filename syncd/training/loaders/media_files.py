@@ -1,7 +1,8 @@
 """Rows' media for libraries that open paths with fsspec: addresses that say which object, as it was labelled.
 
 Imported by `loaders.huggingface` once fsspec is known to be there. An address holds bucket, etag, version id and key,
-each percent-encoded, and no credentials: it is opened with the options of the snapshot that was last read in this
+each percent-encoded (an `e` before the etag, a `v` before the version id: fsspec drops empty parts). It holds no
+credentials: it is opened with the options of the snapshot that was last read in this
 process, in other processes with those of the environment.
 """
 
@@ -19,17 +20,16 @@ _serving = {"buckets": Buckets()}
 
 def address(ref: MediaRef) -> str:
     """The address of an object."""
-    parts = (ref.bucket, ref.etag or "", ref.version_id or "", ref.key)
+    parts = (ref.bucket, f"e{ref.etag or ''}", f"v{ref.version_id or ''}", ref.key)
     return f"{PROTOCOL}://{'/'.join(quote(part, safe='') for part in parts)}"
 
 
 def ref_of(path: str) -> MediaRef:
     """The inverse of `address`, with or without the protocol. Rejected: it is none."""
-    parts = [unquote(part) for part in path.removeprefix(f"{PROTOCOL}://").split("/")]
-    if len(parts) != 4 or not parts[0] or not parts[3]:
-        raise Rejected(f"{path!r} is no address of media: {PROTOCOL}://BUCKET/ETAG/VERSION/KEY, percent-encoded")
-    bucket, etag, version_id, key = parts
-    return MediaRef(bucket, key, etag or None, version_id or None)
+    match [unquote(part) for part in path.removeprefix(f"{PROTOCOL}://").split("/")]:
+        case [bucket, etag, version_id, key] if etag[:1] == "e" and version_id[:1] == "v":
+            return MediaRef(bucket, key, etag[1:] or None, version_id[1:] or None)
+    raise Rejected(f"{path!r} is no address of media: {PROTOCOL}://BUCKET/eETAG/vVERSION/KEY, percent-encoded")
 
 
 def serve(buckets: Buckets) -> None:

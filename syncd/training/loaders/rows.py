@@ -4,7 +4,7 @@ Knows nothing of torch. Pickled, it is the version's URI, options and 8 bytes a 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from syncd.training.media import MEDIA_COLUMNS
@@ -38,11 +38,11 @@ class Rows:
         """How many."""
         return len(self._row_ids)
 
-    def read(self, places: Any) -> list[Any]:
-        """The rows at these places (integers), in their order."""
+    def read(self, places: Any) -> Iterator[Any]:
+        """The rows at these places (integers), in their order: read at once, made into samples one by one."""
         snapshot = self._here()
         table = snapshot.take(self._row_ids[places], **self._query)
-        return [self._finished(snapshot, row) for row in snapshot.parsed(table)]
+        return (self._finished(snapshot, row) for row in snapshot.parsed(table))
 
     def _here(self) -> "Snapshot":
         """The snapshot over a connection of this process: a fork shares none."""
@@ -52,7 +52,7 @@ class Rows:
 
     def _finished(self, snapshot: "Snapshot", row: dict[str, Any]) -> Any:
         if self._media:
-            media = snapshot.media(row) if row["key"] else None
+            media = snapshot.buckets.find(row)
             for name in self._helpers:
                 del row[name]
             row["media"] = media

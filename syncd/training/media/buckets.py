@@ -97,6 +97,11 @@ class Buckets:
         """The object of a row, which has the columns MEDIA_COLUMNS. Rejected: it names none."""
         return Media(MediaRef.of(row), self)
 
+    def find(self, row: Any) -> Media | None:
+        """As `media`, None where the row names no object."""
+        ref = MediaRef.find(row)
+        return None if ref is None else Media(ref, self)
+
     def bucket(self, url: str) -> Bucket:
         """The bucket of that URL. Rejected: a scheme there is no reader for."""
         if url not in self._open:

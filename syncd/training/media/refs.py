@@ -40,13 +40,21 @@ class MediaRef:
     @classmethod
     def of(cls, row: Any) -> Self:
         """The object of a row: anything with `.get` (a dict, a pandas Series). Rejected: the row names none."""
+        found = cls.find(row)
+        if found is None:
+            hint = "its task was made by hand; look into the row's data"
+            raise Rejected(f"annotation {row.get('annotation_id', '?')} has no object in a bucket: {hint}")
+        return found
+
+    @classmethod
+    def find(cls, row: Any) -> Self | None:
+        """The object of a row, None where it has none. Rejected: the row lacks a column that would say."""
         missing = [name for name in MEDIA_COLUMNS if name not in row]
         if missing:
             raise Rejected(f"the row has no {', '.join(missing)}: for media, read the columns {_listed(MEDIA_COLUMNS)}")
         bucket, key, etag, version_id = (_text(row.get(name)) for name in MEDIA_COLUMNS)
         if not bucket or not key:
-            hint = "its task was made by hand; look into the row's data"
-            raise Rejected(f"annotation {row.get('annotation_id', '?')} has no object in a bucket: {hint}")
+            return None
         return cls(bucket, key, etag, None if version_id == _NO_VERSION else version_id)
 
     @property
