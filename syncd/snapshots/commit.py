@@ -106,15 +106,26 @@ class Naming:
         for _ in range(_ATTEMPTS):
             if newest and newest.table_version >= self.table.version:
                 return newest if self.merged else None
-            info = self._info(newest)
-            if info is None:
-                return None
-            record(self.root, self.table, newest.table_version if newest else 0)
-            if self._create(info):
+            try:
+                info = self._prepared(newest)
+            except (Rejected, Retryable):
+                later = self.names.newest()
+                if later == newest:
+                    raise
+                newest = later  # ours was overtaken, and collected meanwhile
+                continue
+            if info is None or self._create(info):
                 return info
             newest = self.names.newest()  # another process took the number, or our own request was repeated
         message = f"others keep naming versions of {self.names.dataset!r}: its rows are in, the next commit names them"
         raise Retryable(message)
+
+    def _prepared(self, newest: VersionInfo | None) -> VersionInfo | None:
+        """The next version, its checksums recorded; None when nothing differs from `newest`."""
+        info = self._info(newest)
+        if info:
+            record(self.root, self.table, newest.table_version if newest else 0)
+        return info
 
     def _info(self, newest: VersionInfo | None) -> VersionInfo | None:
         change = self.table.changed(newest.table_version if newest else 0)

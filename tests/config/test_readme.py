@@ -21,6 +21,15 @@ def test_the_configuration_loads_as_it_stands(tmp_path: Path) -> None:
     assert config.datasets["fruits"].labels == ["apple", "pear"]
 
 
+def test_splits_and_triggers_load_beside_it(tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    file = tmp_path / "syncd.toml"
+    file.write_text("\n".join(block for block in blocks if "[datasets.fruits" in block))
+    fruits = load_config(file, {"HOME": str(tmp_path)}).datasets["fruits"]
+    assert fruits.splits.stratify
+    assert list(fruits.triggers) == ["retrain"]
+
+
 COMMANDS = re.findall(r"(?:`|^ {4}|^|bin/)syncd ([a-z][a-z-]*)((?: [a-z]+)?)", README, re.MULTILINE)
 
 

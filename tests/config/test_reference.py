@@ -48,7 +48,14 @@ def tables() -> dict[str, type[BaseModel]]:
     """Where each model stands in the file."""
     sections = {name: type(field.default) for name, field in Config.model_fields.items()}
     own = {name: model for name, model in sections.items() if issubclass(model, BaseModel)}
-    return {**own, **PLUGINS, "datasets.fruits": Dataset, "datasets.fruits.snapshots": Snapshots, "datasets.fruits.splits": DatasetSplits, "datasets.fruits.about": AboutDataset}
+    return {
+        **own,
+        **PLUGINS,
+        "datasets.fruits": Dataset,
+        "datasets.fruits.snapshots": Snapshots,
+        "datasets.fruits.splits": DatasetSplits,
+        "datasets.fruits.about": AboutDataset,
+    }
 
 
 def fields() -> list[tuple[str, FieldInfo]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import re
 import subprocess
@@ -83,3 +84,19 @@ def test_the_example_compares_two_versions(folder: Path, name: str) -> None:
     assert set(scores) == {"v1", "v2"}
     assert float(scores["v2"]) > float(scores["v1"])
     assert float(scores["v2"]) >= 0.9
+
+
+def test_every_way_to_read_that_readme_shows_works(folder: Path) -> None:
+    (shown,) = (block for block in BLOCKS if "log_to_mlflow" in block)
+    opened, *lines = [line for line in shown.splitlines() if line.startswith(("fruits", "syncd."))]
+    assert opened.startswith("fruits = syncd.open_snapshot(")
+    program = ["import syncd", 'fruits = syncd.open_snapshot("snapshots/fruits@v2")']
+    program += [f"print('way', type({line.partition(' #')[0].strip()}).__name__)" for line in lines]
+    environment = {**os.environ, "MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": (folder / "runs").as_uri()}
+    run = [sys.executable, "-c", "\n".join(program)]
+    done = subprocess.run(run, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    ways = ["DataFrame", "DataFrame", "Dataset", "RowStream", "Dataset", "DuckDBPyRelation", "DataFrame", "list"]
+    found = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("way ")]
+    assert found[: len(ways)] == ways
+    assert len(found) == len(lines)

@@ -15,21 +15,14 @@ from tests.seaweed import Seaweed
 from tests.training.labelled import Labelled, folder_bucket, picture
 from tests.training.loaders.conftest import Made, labelled
 
-pytestmark = [
-    # Ray's own: it sets settings that it has deprecated, and leaves pipes and sockets to the interpreter's end
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
-    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+# Ray sets settings of its own that it has deprecated
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """A local cluster of two processors, as small as it can be."""
     monkeypatch = pytest.MonkeyPatch()
-    for name in ("RAY_DISABLE_METRICS_COLLECTION", "RAY_DISABLE_IMPORT_WARNING"):
-        monkeypatch.setenv(name, "1")
     for name in ("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "RAY_USAGE_STATS_ENABLED"):
         monkeypatch.setenv(name, "0")
     small = {"num_cpus": 2, "object_store_memory": 100_000_000, "include_dashboard": False}
