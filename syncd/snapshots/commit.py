@@ -25,12 +25,13 @@ from syncd.domain.model import StagedChange, VersionInfo
 from syncd.domain.splits import Splits
 from syncd.ports import Clock
 from syncd.snapshots.assign import assign
+from syncd.snapshots.change import Change
 from syncd.snapshots.checksums import record
 from syncd.snapshots.cleanup import SPARE_S
 from syncd.snapshots.label_configs import keep_label_config
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
-from syncd.snapshots.table import Change, Table
+from syncd.snapshots.table import Table
 
 log = structlog.get_logger()
 

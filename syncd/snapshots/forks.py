@@ -1,7 +1,7 @@
-"""Storage clients do not live through a fork: what was used before one hangs in the child, for ever and silently.
+"""Storage clients do not live through a fork: in the child obstore hangs for ever, and Lance now and then crashes.
 
-Called by `location` and by training's media at each use of obstore, whose threads the child of a fork does not have.
-Multiprocessing forks by default on Linux up to Python 3.13, so this is what PyTorch's workers would run into.
+Called by `location` and `table` at each use of the two, whose threads the child of a fork does not have. Multiprocessing
+forks by default on Linux up to Python 3.13, so this is what PyTorch's workers would run into.
 """
 
 import os
@@ -12,9 +12,9 @@ _user = {"pid": 0}
 
 
 def refuse_in_fork(doing: str) -> None:
-    """Rejected where this process was forked off one that had used obstore; remembers who uses it."""
+    """Rejected where this process was forked off one that had used the clients; remembers who uses them."""
     pid = os.getpid()
     if _user["pid"] not in {0, pid}:
-        hint = "start workers by multiprocessing_context='spawn' or 'forkserver', or read before they start"
-        raise Rejected(f"{doing}: storage cannot be read in a forked process; {hint} (media: snapshot.prefetch())")
+        hint = "start workers with multiprocessing_context='spawn' or 'forkserver'"
+        raise Rejected(f"{doing}: storage cannot be used in a forked process; {hint}, or read before they start")
     _user["pid"] = pid

@@ -11,14 +11,15 @@ cost follows the change, also over a compaction and a clean-up.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.domain.model import Row, StagedChange, VersionInfo
+from syncd.snapshots.change import Change
 from syncd.snapshots.damage import MEND, is_damage
+from syncd.snapshots.forks import refuse_in_fork
 from syncd.snapshots.location import Root, summary
 from syncd.snapshots.schema import KEY, SCHEMA, keys, to_rows, to_table
 from syncd.snapshots.sums import manifest_is_sound
@@ -28,25 +29,6 @@ _MANY = 20_000  # values in one filter: its text stays below a megabyte or so
 _ABSENT = re.compile(r"was not found|Version not found")
 _EXISTS = re.compile(r"already exists")
 _TROUBLE = re.compile(r"\(IO\)|IO error|External error|conflict|Timeout|timed out|concurrent|retry", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Annotation ids by what happened to them between two table versions; by how many the count of a status grew."""
-
-    inserted: frozenset[str]
-    updated: frozenset[str]
-    deleted: frozenset[str]
-    by_status: Mapping[str, int] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        """Whether anything happened."""
-        return bool(self.inserted or self.updated or self.deleted)
-
-    def reversed(self) -> "Change":
-        """The same, read backwards."""
-        fewer = {status: -count for status, count in self.by_status.items()}
-        return Change(self.deleted, self.updated, self.inserted, fewer)
 
 
 def library() -> Any:
@@ -277,6 +259,7 @@ def open_version(root: Root, info: VersionInfo) -> Table:
 @contextmanager
 def lance_errors(doing: str) -> Iterator[None]:
     """Translate what Lance raises: damage into Rejected, storage that fails and too many commits into Retryable."""
+    refuse_in_fork(doing)
     try:
         yield
     except (SyncdError, GeneratorExit, KeyboardInterrupt, SystemExit):

@@ -58,15 +58,6 @@ class Snapshot:
 
         return reopen, (self.uri, dict(self._root.options), self.buckets)
 
-    def reopened(self) -> "Snapshot":
-        """The same version over a connection of its own: what a forked process needs, which shares none."""
-        table = Table.open(self._root, self.dataset, self.info.table_version)  # the one way that lives through a fork
-        if table is None:
-            raise Rejected(f"{self.uri} was collected or removed while it was read; open another version")
-        snapshot = Snapshot(self._root, self._names, self.info, table, uri=self.uri)
-        snapshot.buckets = self.buckets
-        return snapshot
-
     @property
     def dataset(self) -> str:
         """The dataset's name."""

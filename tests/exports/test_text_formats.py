@@ -149,7 +149,7 @@ def docs(path: Path) -> list[Any]:
     return list(DocBin().from_disk(path).get_docs(spacy.blank("xx").vocab))
 
 
-async def test_spacy_reads_entities_spans_and_categories(tmp_path: Path) -> None:
+async def test_spacy_reads_entities_and_categories(tmp_path: Path) -> None:
     texts = everything(tmp_path)
     done = await texts.export("spacy")
     assert not done.lost
@@ -157,17 +157,21 @@ async def test_spacy_reads_entities_spans_and_categories(tmp_path: Path) -> None
     assert doc.text == json.loads(texts.rows[0].row.data)["text"]  # type: ignore[union-attr]
     assert [(span.text, span.label_) for span in doc.ents] == [("Ada", "person"), ("Oslo", "home town")]
     assert doc.cats == {"mood=good": 1.0, "mood=bad": 0.0, "topics=work": 1.0, "topics=play": 1.0}
-    assert doc.user_data == {"key": "1.txt", "task_id": "1", "annotation_id": "1"}
     second, third = docs(tmp_path / "out" / "dev.spacy")
-    assert second.cats["mood=bad"] == 1.0
-    assert (second.user_data["annotation_id"], third.text) == ("2", "again")
+    assert (second.cats["mood=bad"], third.text) == (1.0, "again")
+    assert lines(tmp_path / "out" / "items.jsonl")[:2] == [
+        {"file": "train.spacy", "index": 0, "key": "1.txt", "task_id": "1", "annotation_id": "1"},
+        {"file": "dev.spacy", "index": 0, "key": "2.007", "task_id": "2", "annotation_id": "2"},
+    ]
 
 
-async def test_spacy_keeps_marks_that_overlap_as_spans(tmp_path: Path) -> None:
+async def test_spacy_keeps_marks_that_overlap_as_spans_on_request(tmp_path: Path) -> None:
     texts = Texts(tmp_path)
     texts.add("1", TEXT, mark(TEXT, "Oslo, Norway", "place"), mark(TEXT, "Norway", ["place", "person"]))
     done = await texts.export("spacy")
-    assert done.lost == {"a mark that overlaps another: in doc.spans, not in doc.ents": 2}
+    assert done.lost == {"a mark that overlaps another (the option spans=yes keeps it in doc.spans)": 2}
+    kept = await texts.export("spacy", options={"spans": "yes"}, force=True)
+    assert not kept.lost
     (doc,) = docs(tmp_path / "out" / "train.spacy")
     assert [span.text for span in doc.ents] == ["Oslo, Norway"]
     assert [(span.text, span.label_) for span in doc.spans["sc"]] == [

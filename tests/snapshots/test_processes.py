@@ -130,8 +130,8 @@ async def test_two_processes_at_once_lose_and_double_nothing(root: Root) -> None
     assert await store.rows(DATASET, len(versions)) == expected("a", "b", batches=BATCHES)
     for name, lines in zip("ab", printed, strict=True):
         for number, version in (map(int, line.split()) for line in lines.splitlines()):
-            rows = await store.rows(DATASET, version)
-            assert {f"{name}-{number}-{n}" for n in range(3)} <= {row.annotation_id for row in rows}
+            rows = await store.rows(DATASET, version) if version else []
+            assert not version or {f"{name}-{number}-{n}" for n in range(3)} <= {row.annotation_id for row in rows}
 
 
 async def test_the_first_commits_of_several_processes_make_one_table(root: Root) -> None:

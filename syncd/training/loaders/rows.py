@@ -3,7 +3,6 @@
 Knows nothing of torch. Pickled, it is the version's URI, options and 8 bytes a row.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,6 @@ class Rows:
         self._query: Query = {**query, "columns": [*columns, *self._helpers]}
         self._media = media
         self._transform = transform
-        self._pid = os.getpid()
 
     def __len__(self) -> int:
         """How many."""
@@ -40,28 +38,13 @@ class Rows:
 
     def read(self, places: Any) -> Iterator[Any]:
         """The rows at these places (integers), in their order: read at once, made into samples one by one."""
-        snapshot = self._here()
-        table = snapshot.take(self._row_ids[places], **self._query)
-        return (self._finished(snapshot, row) for row in snapshot.parsed(table))
+        table = self._snapshot.take(self._row_ids[places], **self._query)
+        return (self._finished(row) for row in self._snapshot.parsed(table))
 
-    def _here(self) -> "Snapshot":
-        """The snapshot over a connection of this process: a fork shares none."""
-        if self._pid != os.getpid():
-            self._snapshot, self._pid = self._snapshot.reopened(), os.getpid()
-        return self._snapshot
-
-    def _finished(self, snapshot: "Snapshot", row: dict[str, Any]) -> Any:
+    def _finished(self, row: dict[str, Any]) -> Any:
         if self._media:
-            media = snapshot.buckets.find(row)
+            media = self._snapshot.buckets.find(row)
             for name in self._helpers:
                 del row[name]
             row["media"] = media
         return self._transform(row) if self._transform else row
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All of it, to be owned by the process that reads it back."""
-        return {**self.__dict__, "_pid": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """The snapshot was opened here."""
-        self.__dict__.update(state, _pid=os.getpid())

@@ -4,8 +4,10 @@
     loader = DataLoader(train, batch_size=64, shuffle=True, num_workers=4, multiprocessing_context="spawn",
                         collate_fn=train.collate)
 
-Workers may be spawned or forked. A forked one reads rows, with a warning from Lance that it does not vouch for that,
-and media that are files or in the cache; other media only spawned workers can fetch, and forked ones say so.
+Workers have to be spawned, or come from a fork server, and say so where they were forked: neither Lance nor obstore
+lives through a fork, which is the default of DataLoader on Linux up to Python 3.13. So the transform must be one that
+pickles (a function of a module, no lambda). A fork server starts workers sooner, once it has loaded torch:
+`multiprocessing.set_forkserver_preload(["torch", "syncd.training.reader"])`.
 
 How fast: time `for _ in DataLoader(snapshot.to_torch(iterable=True, shuffle=True), batch_size=256, collate_fn=…)`,
 with the columns that a model needs: parsing the JSON of `result` and `data` costs more than reading them.

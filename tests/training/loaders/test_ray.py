@@ -15,8 +15,10 @@ from tests.seaweed import Seaweed
 from tests.training.labelled import Labelled, folder_bucket, picture
 from tests.training.loaders.conftest import Made, labelled
 
-# Ray sets settings of its own that it has deprecated
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),  # it sets settings that it has deprecated
+    pytest.mark.filterwarnings("ignore:lance is not fork-safe"),  # of its daemons, which load another program at once
+]
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,8 @@ def test_ray_reads_the_rows_of_a_query(made: Made, query: dict[str, Any]) -> Non
 
 
 def test_it_is_read_in_parts_each_row_once(made: Made, cluster: None) -> None:
-    for query in ({"status": "all"}, {"tasks": "all", "status": "all"}):
+    queries: list[dict[str, Any]] = [{"status": "all"}, {"tasks": "all", "status": "all"}]
+    for query in queries:
         read = made.snapshot.to_ray(**query, columns=["annotation_id"])
         dataset = read.materialize()
         assert dataset.num_blocks() >= 2

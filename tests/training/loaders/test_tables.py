@@ -116,8 +116,9 @@ def test_a_statement_reaches_nothing_but_the_rows(made: Made, statement: str) ->
 
 
 def test_a_wrong_query_is_told(made: Made) -> None:
-    ways = (made.snapshot.to_polars, made.snapshot.to_hf, made.snapshot.to_torch, made.snapshot.to_ray)
-    for way in (*ways, lambda **query: made.snapshot.sql("SELECT 1", **query)):
+    snapshot: Any = made.snapshot
+    ways = (snapshot.to_polars, snapshot.to_hf, snapshot.to_torch, snapshot.to_ray)
+    for way in (*ways, lambda **query: snapshot.sql("SELECT 1", **query)):
         with pytest.raises(Rejected, match="no status 'done'"):
             way(status="done")
         with pytest.raises(Rejected, match="no column colour"):
