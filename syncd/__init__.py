@@ -9,28 +9,31 @@
 This is the training side. Importing it loads nothing; opening a snapshot loads Lance and nothing of the daemon.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from syncd.exports.run import export_snapshot
+    from syncd.training.media import MediaCache, MediaChanged, MediaGone
     from syncd.training.mlflow import log_to_mlflow
     from syncd.training.reader import open_snapshot
     from syncd.training.snapshot import Snapshot
 
-__all__ = ["Snapshot", "export_snapshot", "log_to_mlflow", "open_snapshot"]
+__all__ = ["MediaCache", "MediaChanged", "MediaGone", "Snapshot", "export_snapshot", "log_to_mlflow", "open_snapshot"]
+
+# Loaded when they are asked for: the daemon and --help do not pay for Lance.
+_FROM = {
+    "MediaCache": "syncd.training.media",
+    "MediaChanged": "syncd.training.media",
+    "MediaGone": "syncd.training.media",
+    "Snapshot": "syncd.training.snapshot",
+    "export_snapshot": "syncd.exports.run",
+    "log_to_mlflow": "syncd.training.mlflow",
+    "open_snapshot": "syncd.training.reader",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _FROM:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "export_snapshot":
-        from syncd.exports import run  # noqa: PLC0415 - as below
-
-        return run.export_snapshot
-    if name == "log_to_mlflow":
-        from syncd.training import mlflow  # noqa: PLC0415
-
-        return mlflow.log_to_mlflow
-    from syncd.training import reader  # noqa: PLC0415 - the daemon and --help do not pay for Lance
-
-    return getattr(reader, name)
+    return getattr(import_module(_FROM[name]), name)

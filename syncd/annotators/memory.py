@@ -164,11 +164,11 @@ class MemoryDataset(PersonAtWork):
         """As the port says."""
         return [task.content for task in self._present(task_ids)]
 
-    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> None:
+    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> bool:
         """As the port says."""
         there = self._meant(task)
         if there is None:
-            return
+            return False
         known = {
             ImportedAnswer(_NOBODY, AnswerKind.ANNOTATION, tuple(a.result)).digest for a in there.annotations.values()
         }
@@ -176,6 +176,7 @@ class MemoryDataset(PersonAtWork):
         for answer in answers:
             if answer.digest not in known:
                 self._give(there, answer)
+        return True
 
     def _give(self, task: Task, answer: ImportedAnswer) -> None:
         if answer.kind is AnswerKind.ANNOTATION:

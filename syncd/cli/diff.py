@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from syncd.cli.arguments import NameArgument, VersionArgument
 from syncd.cli.common import ConfigOption, JsonOption, err, load, out, print_json, show, the_dataset, with_parts
@@ -57,7 +58,7 @@ def _write(path: Path, page: str) -> None:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise Rejected(f"the report cannot be written to {path}: {error.strerror}") from None
-    err.print(f"report: {path}", highlight=False, soft_wrap=True)
+    err.print(f"report: {escape(str(path))}", highlight=False, soft_wrap=True)
 
 
 def _record(report: "Report") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from syncd.cli.common import ConfigOption, JsonOption, err, load, out, print_jso
 from syncd.config import Config
 from syncd.domain.errors import ConfigError, Problem, Rejected
 from syncd.domain.model import AnswerKind
+
+if TYPE_CHECKING:
+    from syncd.imports import Prepared
 
 SHOWN = 10
 
@@ -50,7 +53,7 @@ def import_(
     loaded = load(config)
     the_dataset(loaded, name)
     parsed = parse_label_config(loaded.datasets[name].label_config_xml)
-    bucket = bucket or _only_bucket(loaded, name)
+    bucket = "" if parsed.inline_text else _bucket(loaded, name, bucket.rstrip("/"))
     with progress(f"import into {name}") as step:
         step(f"reading {path}")
         made = Origin(parsed, kind, origin or path.resolve().stem, bucket, prefix)
@@ -58,17 +61,33 @@ def import_(
         if prepared.problems and not skip_invalid:
             raise _refusal(prepared.problems, len(prepared.answers))
         if dry_run:
-            out.print(f"{len(prepared.answers):,} answers would be imported into {name}.")
+            _show_dry_run(prepared, name, as_json=as_json)
             return
         done = import_answers(loaded, name, prepared.answers, step)
-    for problem in prepared.problems[:SHOWN]:
-        err.print("left out:", problem, highlight=False, markup=False, soft_wrap=True)
+    _show_left_out(prepared)
     if as_json:
         print_json({"new": done.new, "known": done.known, "waiting": done.waiting, "left_out": prepared.problems})
         return
     out.print(f"{done.new:,} imported, {done.known:,} were there before, {len(prepared.problems):,} left out.")
     if done.waiting:
-        out.print(f"{done.waiting:,} wait for their object to appear in the bucket, or for its task.")
+        out.print(
+            f"{done.waiting:,} wait for their object to appear in the bucket, or for its task; see `syncd status`."
+        )
+
+
+def _show_dry_run(prepared: "Prepared", name: str, *, as_json: bool) -> None:
+    _show_left_out(prepared)
+    if as_json:
+        print_json({"would_import": len(prepared.answers), "left_out": prepared.problems})
+    else:
+        out.print(f"{len(prepared.answers):,} answers would be imported into {name}.")
+
+
+def _show_left_out(prepared: "Prepared") -> None:
+    for problem in prepared.problems[:SHOWN]:
+        err.print("left out:", problem, highlight=False, markup=False, soft_wrap=True)
+    if len(prepared.problems) > SHOWN:
+        err.print(f"left out: {len(prepared.problems) - SHOWN:,} more")
 
 
 def _refusal(problems: list[str], fine: int) -> Rejected:
@@ -77,11 +96,11 @@ def _refusal(problems: list[str], fine: int) -> Rejected:
     return Rejected(f"{len(problems)} cannot be imported; {hint}:\n{shown}")
 
 
-def _only_bucket(config: Config, name: str) -> str:
-    """The dataset's bucket, where it has one."""
+def _bucket(config: Config, name: str, asked: str) -> str:
+    """The one asked for, or the dataset's only one."""
     from syncd.service.assembly import buckets_of
 
     buckets = buckets_of(config, name)
-    if len(buckets) != 1:
-        raise ConfigError([Problem("--bucket", "", f"one of {', '.join(buckets)}")])
-    return buckets[0]
+    if (asked or len(buckets) != 1) and asked not in buckets:
+        raise ConfigError([Problem("--bucket", asked, f"one of {', '.join(buckets)}")])
+    return asked or buckets[0]

@@ -64,9 +64,13 @@ class Source:
     def labels(self) -> tuple[str, ...]:
         """All labels: those of the label config in its order, then, sorted, those only rows know."""
         known = self.config.labels if self.config else ()
+        return (*known, *sorted(self.used_labels - set(known)))
+
+    @property
+    def used_labels(self) -> set[str]:
+        """The labels of the rows alone, of whatever kind."""
         column = self.snapshot.to_arrow(**self.asking("labels"))["labels"]
-        used = {label for labels in column.to_pylist() for label in labels}
-        return (*known, *sorted(used - set(known)))
+        return {label for labels in column.to_pylist() for label in labels}
 
     def tables(self) -> Iterator[Any]:
         """The rows as `pyarrow.Table`s of up to 512 rows, in the order of `items`; JSON columns stay text."""

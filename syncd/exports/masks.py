@@ -72,9 +72,15 @@ def _write(source: Source, out: Path) -> None:
         raise Rejected(f"a mask of 8 bits holds {_MOST} classes; this version has {len(labels)}: use coco")
     named = {"0": "background", **{str(number): label for label, number in labels.items()}}
     (out / "classes.json").write_text(json.dumps(named, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    wanted = source.options.get("instances", "false").lower() in {"true", "yes", "1"}
-    with (out / "instances.jsonl").open("wb") if wanted else nullcontext() as told:
+    with (out / "instances.jsonl").open("wb") if _instances(source) else nullcontext() as told:
         _Painter(source, out, labels, told).all()
+
+
+def _instances(source: Source) -> bool:
+    said = source.options.get("instances", "false")
+    if said not in {"true", "false"}:
+        raise Rejected(f"instances={said}: give true or false")
+    return said == "true"
 
 
 def _stencils(source: Source, picture: Picture, size: Size) -> Iterator[tuple[Item, Any, Any]]:

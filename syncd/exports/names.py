@@ -35,11 +35,16 @@ def unique_names(keys: Mapping[Hashable, str], *, flat: bool = False) -> dict[Ha
     # what fits as it is comes first, so that a plain name is not lost to one that was made plain
     for thing in sorted(keys, key=lambda thing: (wanted[thing] != keys[thing], keys[thing], repr(thing))):
         name = wanted[thing]
-        if _folded(name) in folders or _folded(_stem(name)) in taken:
+        if _folded(name) in folders or _folded(stem(name)) in taken:
             name = _marked(name, repr((keys[thing], thing)))
-        taken.add(_folded(_stem(name)))
+        taken.add(_folded(stem(name)))
         names[thing] = name
     return names
+
+
+def stem(name: str) -> str:
+    """A name without its extension: what a file about it is called. As unique as the names are."""
+    return name.removesuffix(_extension(name))
 
 
 def safe_part(text: str) -> str:
@@ -67,8 +72,8 @@ def _part(text: str) -> str:
 
 def _shortened(name: str, key: str) -> str:
     extension = _extension(name)
-    stem = name.removesuffix(extension).rpartition("/")[2].encode()[: PART - 20].decode(errors="ignore")
-    return _marked(stem + extension, key)
+    start = name.removesuffix(extension).rpartition("/")[2].encode()[: PART - 20].decode(errors="ignore")
+    return _marked(start + extension, key)
 
 
 def _marked(name: str, what: str) -> str:
@@ -80,10 +85,6 @@ def _marked(name: str, what: str) -> str:
 def _extension(name: str) -> str:
     found = _EXTENSION.search(name)
     return found[0] if found and found.start() and name[found.start() - 1] != "/" else ""
-
-
-def _stem(name: str) -> str:
-    return name.removesuffix(_extension(name))
 
 
 def _folded(name: str) -> str:

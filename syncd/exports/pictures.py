@@ -4,7 +4,7 @@ An image is one version of one object, with all answers to it that the query giv
 no image is listed twice, and an object that was overwritten is two images. Order: that of `Source.items`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,16 +13,17 @@ from typing import Any
 
 from syncd.domain.errors import Rejected
 from syncd.domain.labels.configs import Control
-from syncd.domain.regions import Box, Ellipse, Keypoint, Mask, Polygon, Region, Size
+from syncd.domain.regions import Box, Choice, Ellipse, Keypoint, Mask, Number, Other, Polygon, Region, Size, Text
 from syncd.exports.base import Item, Source
 from syncd.exports.beside import Beside, Identity, identity
 from syncd.exports.geometry import size_of
+from syncd.exports.names import stem
 from syncd.training.extras import required
 
 UNSPLIT = "train"
 """Where images without a split go: all data are to train on."""
 
-_DRAWS = {"rectangle", "polygon", "ellipse", "brush", "keypoint", "bitmask", "vector"}
+_AREAS = {"rectangle", "polygon", "ellipse", "brush", "magicwand"}
 _ROTATED = {5, 6, 7, 8}
 _ORIENTATION = 0x0112
 
@@ -39,7 +40,7 @@ class Picture:
     @property
     def stem(self) -> str:
         """The name without its extension; unique too."""
-        return str(Path(self.name).with_suffix("")) if Path(self.name).suffix else self.name
+        return stem(self.name)
 
     @property
     def split(self) -> str:
@@ -49,7 +50,7 @@ class Picture:
     @property
     def size(self) -> Size | None:
         """As its regions say, else its file; None where neither is there."""
-        found = next((size for region in self.regions if (size := size_of(region))), None)
+        found = next((size for region in self.regions if not region.item and (size := size_of(region))), None)
         file = self.beside.file(self.image)
         return found or (size_in(file) if file else None)
 
@@ -77,18 +78,16 @@ def pictures(source: Source) -> Iterator[Picture]:
 def shapes(source: Source, picture: Picture, *kinds: type[Region]) -> Iterator[tuple[Item, Any, str]]:
     """What was drawn on an image, of these kinds: answer, shape and label, once for each label.
 
-    What was drawn and has no label, lies on another image of the task or is of another kind is lost, and told.
+    What has no label, lies on another image of the task or is of another kind is lost, and told.
     """
     for item in picture.items:
         for region in item.regions:
-            if not isinstance(region, Box | Ellipse | Keypoint | Mask | Polygon):
-                continue
             if region.item:
                 source.lose("a shape on a further image of a task")
             elif not isinstance(region, kinds):
-                source.lose(_a(region))
+                source.lose(named(region))
             elif not region.labels:
-                source.lose(f"{_a(region)} without a label")
+                source.lose(f"{named(region)} without a label")
             else:
                 yield from ((item, region, label) for label in region.labels)
 
@@ -101,21 +100,19 @@ def classes(source: Source) -> list[str]:
         if control.kind.endswith("labels") and control.kind != "keypointlabels"
         for label in control.labels
     ]
-    if _rows_know_more(source):
+    if not source.used_labels <= set(known):
         areas = (region for region in _regions(source) if isinstance(region, Box | Ellipse | Mask | Polygon))
         known += sorted({label for region in areas for label in region.labels})
     return list(dict.fromkeys(known))
 
 
 def point_controls(source: Source) -> dict[str, list[str]]:
-    """The labels of points by control, as `classes`."""
+    """The labels of points by control, as `classes`; also of controls that only rows know."""
     found = {c.name: list(c.labels) for c in image_controls(source) if c.kind == "keypointlabels"}
-    if _rows_know_more(source) or any(control.kind == "keypoint" for control in image_controls(source)):
-        points = [region for region in _regions(source) if isinstance(region, Keypoint)]
-        for control in sorted({point.control for point in points}):
-            used = {label for point in points if point.control == control for label in point.labels}
-            known = found.setdefault(control, [])
-            known += sorted(used - set(known))
+    points = {(r.control, label) for r in _regions(source) if isinstance(r, Keypoint) for label in r.labels}
+    for control, label in sorted(points):
+        if label not in found.setdefault(control, []):
+            found[control].append(label)
     return {control: labels for control, labels in found.items() if labels}
 
 
@@ -124,11 +121,6 @@ def image_controls(source: Source) -> list[Control]:
     config = source.config
     images = {tag.name for tag in config.objects.values() if tag.kind == "image"} if config else set()
     return [control for control in config.controls.values() if images & set(control.to_name)] if config else []
-
-
-def _rows_know_more(source: Source) -> bool:
-    """Whether there are labels that the label config does not have (any more)."""
-    return source.config is None or bool(set(source.labels) - set(source.config.labels))
 
 
 def _regions(source: Source) -> Iterator[Region]:
@@ -149,26 +141,25 @@ def size_in(file: Path) -> Size:
     return Size(height, width) if turned else Size(width, height)
 
 
-def drawn(source: Source, *kinds: str) -> str | None:
+def drawn(source: Source, kinds: Collection[str] = (*_AREAS, "keypoint")) -> str | None:
     """Why a format for shapes on images does not fit: None where people draw (one of `kinds`) on an image."""
     if source.config is None:
         found = any(size_of(region) for region in _regions(source))
         return None if found else "it needs shapes drawn on images; there are none"
-    wanted = set(kinds) or _DRAWS
-    if any(control.kind.removesuffix("labels") in wanted for control in image_controls(source)):
+    if any(control.kind.removesuffix("labels") in kinds for control in image_controls(source)):
         return None
     return f"it needs shapes drawn on images; people here {_asked(source)}"
 
 
 def drawn_area(source: Source) -> str | None:
     """As `drawn`, for formats to which points alone are nothing."""
-    return drawn(source, "rectangle", "polygon", "ellipse", "brush", "bitmask")
+    return drawn(source, _AREAS)
 
 
 def only_box(source: Source, shape: Region) -> None:
     """Tell what is lost of a shape of which only the upright box around it is written."""
     if not isinstance(shape, Box):
-        source.lose(f"the outline of {_a(shape)}: the box around it is written")
+        source.lose(f"the outline of {named(shape)}: the box around it is written")
     elif shape.rotation:
         source.lose("the turn of a box: the upright box around it is written")
 
@@ -179,6 +170,15 @@ def _asked(source: Source) -> str:
     return f"answer {', '.join(tags) or 'nothing'} on {source.config.media_kind}"
 
 
-def _a(region: Region) -> str:
-    """`a box`, `an ellipse`."""
-    return "an ellipse" if isinstance(region, Ellipse) else f"a {type(region).__name__.lower()}"
+def read_by_name(source: Source, picture: Picture, extensions: Collection[str], reader: str) -> None:
+    """Tell where a reader finds images by the end of their name, and does not find this one."""
+    if Path(picture.name).suffix.lower().removeprefix(".") not in extensions:
+        source.lose(f"an image whose name {reader} does not take for an image's")
+
+
+def named(region: Region) -> str:
+    """`a box`, `an ellipse`, `a choice about the whole image`."""
+    if isinstance(region, Other):
+        return f"an answer of type {region.kind}"
+    what = "an ellipse" if isinstance(region, Ellipse) else f"a {type(region).__name__.lower()}"
+    return f"{what} about the whole image" if isinstance(region, Choice | Text | Number) else what

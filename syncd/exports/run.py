@@ -1,8 +1,8 @@
 """Exports one version: what `syncd.export_snapshot`, `syncd export` and publishing call.
 
-A format writes into `<out>.partial`, which becomes `out` when it is whole: a crash leaves no half export. The same
-export again is left as it is. `manifest.json` says what it is an export of, and the sha256 of every file the format
-wrote: the same version, format, query and options give the same bytes.
+A format writes into a folder beside `out`, which becomes `out` when it is whole: a crash leaves no half export. The
+same export again is left as it is. `manifest.json` says what it is an export of, and the sha256 of every file the
+format wrote: the same version, format, query and options give the same bytes.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from syncd.domain.errors import Rejected
+from syncd.domain.model import RowStatus
 from syncd.exports.base import Format, Source
 from syncd.exports.beside import Beside, Changed, Media
 from syncd.exports.fetching import Progress, fetch, images_of, names_of
@@ -69,6 +70,7 @@ def export_snapshot(  # noqa: PLR0913 - one keyword for each thing one may say o
         snapshot = open_snapshot(snapshot, storage_options=storage_options)
     chosen = find_format(format)
     _check_options(chosen, options or {})
+    _check_split(snapshot, query.get("split"))
     source = Source(snapshot, _completed(chosen, query), dict(options or {}))
     if why := misfit_of(chosen, source):
         raise Rejected(why)
@@ -118,7 +120,8 @@ def _completed(chosen: Format, query: Query) -> Query:
     """With the policy of the format where none is asked for. `columns` is no matter of exports."""
     if "columns" in query:
         raise Rejected("an export has the columns of its format: leave `columns` out")
-    return {"tasks": "newest", **query} if chosen.per_task else query
+    said: Query = {"status": RowStatus.SUBMITTED.value, **query}  # said or not, it is the same export
+    return {"tasks": "newest", **said} if chosen.per_task else said
 
 
 def _mode(chosen: Format, media: str | None) -> Media:
@@ -141,6 +144,16 @@ def _check_options(chosen: Format, options: Mapping[str, str]) -> None:
     if unknown := sorted(set(options) - set(chosen.options)):
         known = ", ".join(chosen.options) or "none"
         raise Rejected(f"{chosen.name} has no option {', '.join(unknown)}; there is: {known}")
+
+
+def _check_split(snapshot: Snapshot, split: str | None) -> None:
+    """A misspelt one would be an export of nothing."""
+    if split is None:
+        return
+    there = "split" in snapshot.schema.names
+    found = set(snapshot.to_arrow(status="all", columns=["split"])["split"].to_pylist()) - {None} if there else set()
+    if split not in found:
+        raise Rejected(f"{snapshot.uri} has no split {split!r}; there is: {', '.join(sorted(found)) or 'none'}")
 
 
 def lost_text(lost: Mapping[str, int]) -> str:

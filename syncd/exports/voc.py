@@ -11,6 +11,7 @@ lost, leaves out images without objects, counts from 0, and takes turned boxes f
 """
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
@@ -21,6 +22,7 @@ from syncd.exports.geometry import bounds, pixels_of
 from syncd.exports.pictures import Picture, classes, drawn_area, only_box, pictures, shapes
 
 IMAGES = "JPEGImages"
+_FORBIDDEN = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # by XML 1.0, in keys too
 
 
 def _write(source: Source, out: Path) -> None:
@@ -72,7 +74,10 @@ def _objects(source: Source, picture: Picture) -> Iterator[Element]:
             continue
         only_box(source, shape)
         left, top, width, height = bounds(shape, pixels)
-        yield _object(label, (left, top, left + width, top + height), shape.size)
+        if left < shape.size.width and top < shape.size.height and left + width > 0 and top + height > 0:
+            yield _object(label, (left, top, left + width, top + height), shape.size)
+        else:
+            source.lose("a shape beside the image")
 
 
 def _object(label: str, edges: tuple[float, float, float, float], size: Size) -> Element:
@@ -98,7 +103,7 @@ def _nearest(edge: float) -> int:
 
 def _text(parent: Element, **values: object) -> None:
     for name, value in values.items():
-        SubElement(parent, name).text = str(value)
+        SubElement(parent, name).text = _FORBIDDEN.sub("\ufffd", str(value))
 
 
 FORMAT = Format("voc", "Pascal VOC: an XML file of boxes for each image", _write, drawn_area, media=True, flat=True)

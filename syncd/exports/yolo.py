@@ -27,8 +27,10 @@ from pathlib import Path
 from syncd.domain.regions import Box, Ellipse, Mask, Polygon, Size
 from syncd.exports.base import Format, Source
 from syncd.exports.geometry import Point, around, bounds, corners, inside, outline, parts, pixels_of
-from syncd.exports.pictures import UNSPLIT, Picture, classes, drawn_area, only_box, pictures, shapes
+from syncd.exports.pictures import UNSPLIT, Picture, classes, drawn_area, only_box, pictures, read_by_name, shapes
 
+READ = {"avif", "bmp", "dng", "heic", "jp2", "jpeg", "jpg", "mpo", "pfm", "png", "tif", "tiff", "webp"}
+"""https://docs.ultralytics.com/modes/predict/#images"""
 _Drawn = Box | Ellipse | Mask | Polygon
 _Lines = Callable[[Source, _Drawn, bytes], Iterator[list[float]]]
 _DECIMALS = 6
@@ -38,6 +40,7 @@ def _write(lines: _Lines, source: Source, out: Path) -> None:
     labels = {label: number for number, label in enumerate(classes(source))}
     splits = {UNSPLIT}
     for picture in pictures(source):
+        read_by_name(source, picture, READ, "Ultralytics")
         splits.add(picture.split)
         picture.place(f"images/{picture.split}/{picture.name}")
         file = out / "labels" / picture.split / f"{picture.stem}.txt"
@@ -105,10 +108,13 @@ def _rings(source: Source, mask: Mask, pixels: bytes) -> list[list[Point]]:
     return [list(part.exterior.simplify(1.0).coords)[:-1] for part in found]
 
 
-def _corners(_source: Source, shape: _Drawn, pixels: bytes) -> Iterator[list[float]]:
-    points = _shares(corners(shape, pixels), shape.size)
+def _corners(source: Source, shape: _Drawn, pixels: bytes) -> Iterator[list[float]]:
+    exact = corners(shape, pixels)
+    points = _shares(exact, shape.size)
     width, height = around(points)[2:]
     if width and height:
+        if inside(exact, shape.size) != [exact]:
+            source.lose("a corner beyond the image's edge: it was moved to the edge")
         yield [value for point in points for value in point]
 
 

@@ -18,12 +18,14 @@ log = structlog.get_logger()
 async def give_imported(
     dataset: Dataset, remote: AnnotatorDataset, wanted: Mapping[ObjectRef, list[ImportedAnswer]]
 ) -> None:
-    """Give tasks that are there what they lack. Answers whose object has no task (yet) go on waiting."""
+    """Give tasks that are there what they lack.
+
+    Answers whose object has no task (yet) go on waiting, as do those whose task a person deleted.
+    """
     records = await dataset.state.records(dataset.name, list(wanted))
     for ref, answers in wanted.items():
         task = _newest_active(records.get(ref, ()))
-        if task is not None:
-            await remote.give(TaskHeader(task.task_id, task.task_key), answers)
+        if task is not None and await remote.give(TaskHeader(task.task_id, task.task_key), answers):
             await note_given(dataset, {task.task_id: answers})
 
 

@@ -58,6 +58,11 @@ class _Pass:
     def wait(self, claim: Claim, reason: str) -> None:
         self.settled.append(Settlement(claim, Outcome.AGAIN, reason, delay=LOOK_AGAIN_S, failed=False))
 
+    def still_wanted(self) -> dict[ObjectRef, list[ImportedAnswer]]:
+        """What the objects that this run settles still lack; those of others come with these objects' next run."""
+        refs = (ObjectRef.from_id(claim.subject.id) for claim, _ in self.planned)
+        return {ref: self.wanted[ref] for ref in refs if ref in self.wanted}
+
     def failed(self, claim: Claim, error: SyncdError) -> None:
         """Only this one: dead when it can never succeed, else again after the worker's backoff."""
         outcome = Outcome.DEAD if isinstance(error, Rejected) else Outcome.AGAIN
@@ -71,9 +76,9 @@ async def ingest(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
     run.wanted = await dataset.state.wanted(dataset.name, [ObjectRef.from_id(claim.subject.id) for claim in claims])
     await _plan_all(run, claims, unknown)
     await _place(run)
-    await give_imported(dataset, run.remote, run.wanted)
     await _retire(run)
     await _restore(run)
+    await give_imported(dataset, run.remote, run.still_wanted())  # last: only now it is clear which tasks stay
     for claim, planned in run.planned:
         run.done(claim, planned.reason)
     return run.settled

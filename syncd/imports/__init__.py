@@ -4,7 +4,7 @@ One module for each family of formats, all over `base`; `answers` turns items in
 """
 
 from syncd.imports.answers import Prepared, prepare
-from syncd.imports.base import Parser
+from syncd.imports.base import Parser, careful
 from syncd.imports.coco import parse_coco
 from syncd.imports.conll import parse_conll
 from syncd.imports.records import parse_csv, parse_huggingface, parse_jsonl
@@ -12,13 +12,13 @@ from syncd.imports.voc import parse_voc
 from syncd.imports.yolo import parse_yolo
 
 PARSERS: dict[str, Parser] = {
-    "coco": parse_coco,
-    "yolo": parse_yolo,
-    "voc": parse_voc,
-    "conll": parse_conll,
-    "csv": parse_csv,
-    "jsonl": parse_jsonl,
-    "huggingface": parse_huggingface,
+    "coco": careful(parse_coco),
+    "yolo": careful(parse_yolo),
+    "voc": careful(parse_voc),
+    "conll": careful(parse_conll),
+    "csv": careful(parse_csv),
+    "jsonl": careful(parse_jsonl),
+    "huggingface": careful(parse_huggingface),
 }
 
 __all__ = ["PARSERS", "Prepared", "prepare"]

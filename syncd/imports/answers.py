@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from syncd.domain.checks import check
 from syncd.domain.errors import Rejected
@@ -38,15 +37,26 @@ class Prepared:
 def prepare(items: Iterable[Item], origin: Origin) -> Prepared:
     """All items, in their order. A problem of one does not hide those of others."""
     prepared = Prepared()
+    texts: dict[ObjectRef, str] = {}
     for item in items:
         try:
-            prepared.answers.append(_answer(item, origin))
+            answer = _answer(item, origin)
+            _require_same(texts, answer)
+            prepared.answers.append(answer)
         except Rejected as error:
             prepared.problems.append(f"{item.where}: {error}")
     return prepared
 
 
+def _require_same(texts: dict[ObjectRef, str], answer: ImportedAnswer) -> None:
+    """What has the name of another text would be shown with that one's words."""
+    if answer.text is not None and texts.setdefault(answer.ref, digest(answer.text)) != digest(answer.text):
+        raise Rejected(f"another text is called {answer.ref.key!r} too; leave names out, or make them differ")
+
+
 def _answer(item: Item, origin: Origin) -> ImportedAnswer:
+    if item.problem:
+        raise Rejected(item.problem)
     result = write_regions(item.regions, origin.config)
     shown = {tag.variable: item.text for tag in origin.config.objects.values() if tag.variable}
     if problem := check(list(result), origin.config, shown if item.text is not None else None):
@@ -59,7 +69,9 @@ def _ref(item: Item, origin: Origin) -> ObjectRef:
     """Media by their key; a text by its name, or by its own digest: the same text twice is one object."""
     if item.text is not None:
         return ObjectRef(f"{IMPORTED}{origin.name}", item.name or digest(item.text)[:32])
-    key = item.name.removeprefix(f"{origin.bucket}/")
-    if "://" in key:
+    if item.name.startswith(f"{origin.bucket}/"):
+        return ObjectRef(origin.bucket, item.name.removeprefix(f"{origin.bucket}/"))
+    if "://" in item.name:
         raise Rejected(f"{item.name} is not in the bucket {origin.bucket}")
-    return ObjectRef(origin.bucket, str(PurePosixPath(origin.prefix, key)))
+    folder = f"{origin.prefix.rstrip('/')}/" if origin.prefix else ""
+    return ObjectRef(origin.bucket, folder + item.name.removeprefix("./"))

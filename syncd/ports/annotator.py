@@ -140,10 +140,10 @@ class AnnotatorDataset(Protocol):
         """The tasks with all their annotations, drafts and skips. Absent tasks are left out; any order."""
         ...
 
-    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> None:
+    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> bool:
         """Give a task the answers it lacks. Idempotent: one that says what an answer there says is not added.
 
-        A task that is gone, or whose id carries another key, gets none. After Retryable with `effect_possible`
+        False: the task is gone, or its id carries another key; it gets none. After Retryable with `effect_possible`
         the answer may appear later: give it again only when it has had time to.
         """
         ...

@@ -166,7 +166,8 @@ class Imports(Protocol):
     async def want(self, dataset: str, answers: Sequence[ImportedAnswer]) -> int:
         """Put answers in; durable on return. One that was ever put in for its object is passed over: how many are new.
 
-        Idempotent. Told apart by `ImportedAnswer.digest`.
+        Idempotent. Told apart by `ImportedAnswer.digest`. Rejected, and nothing is put in: an object's text is another
+        than the one that it came with before.
         """
         ...
 

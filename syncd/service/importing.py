@@ -1,14 +1,15 @@
 """`syncd import`: answers into the state, and then to their tasks, by the running daemon or in its place."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from syncd.config import Config
-from syncd.domain.errors import ConfigError
+from syncd.domain.errors import ConfigError, Retryable
 from syncd.domain.model import ImportedAnswer, Kind, Mark, Subject
 from syncd.service.assembly import Assembly, assemble
-from syncd.service.manual import settled
+from syncd.service.manual import ASK_EVERY_S, DAEMON_TIMEOUT_S
 from syncd.state import holder_of
 
 BATCH = 500
@@ -29,7 +30,7 @@ def import_answers(
     """Give the answers to their tasks, making these where they are not there yet.
 
     Safe to repeat, and to cut off: what was put in is durable, and the daemon goes on with it. Retryable: the daemon
-    did not get through in time.
+    gets nowhere with it, or the annotator does not answer. Rejected: a text is called as another one was before.
     """
     return asyncio.run(_import(config, name, answers, step))
 
@@ -40,15 +41,14 @@ async def _import(
     try:
         async with assemble(config, exclusive=True) as parts:
             new = await _want(parts, name, answers, step)
-            await _work(parts, step)
+            await _work(parts, name, step)
             return await _outcome(parts, name, new, len(answers))
     except ConfigError:
         if holder_of(config.state.url) is None:
             raise
     async with assemble(config, exclusive=False, observing=True) as parts:
         new = await _want(parts, name, answers, step)
-        step("waiting for the running daemon")
-        await settled(parts, name, Kind.OBJECT)
+        await _by_daemon(parts, name, step)
         return await _outcome(parts, name, new, len(answers))
 
 
@@ -65,11 +65,38 @@ async def _want(parts: Assembly, name: str, answers: Sequence[ImportedAnswer], s
     return new
 
 
-async def _work(parts: Assembly, step: Callable[[str], None]) -> None:
+async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) -> None:
+    """Return once the running daemon has worked off the dataset's objects. Retryable: it gets nowhere."""
+    least, since = math.inf, 0.0
+    while left := await _left(parts, name):
+        now = asyncio.get_running_loop().time()
+        if left < least:
+            least, since = left, now
+        elif now > since + DAEMON_TIMEOUT_S:
+            raise Retryable(
+                f"the running daemon settled no object within {DAEMON_TIMEOUT_S:g} s; see `syncd status`. "
+                "The answers are kept, and it goes on with them: the import need not be repeated"
+            )
+        step(f"waiting for the running daemon: {left:,} objects left")
+        await asyncio.sleep(ASK_EVERY_S)
+
+
+async def _left(parts: Assembly, name: str) -> int:
+    backlog = await parts.state.backlog()
+    return sum(b.pending + b.claimed for b in backlog if (b.kind, b.dataset) == (Kind.OBJECT, name))
+
+
+async def _work(parts: Assembly, name: str, step: Callable[[str], None]) -> None:
+    """In the daemon's place, once through. Retryable: some objects have to be tried again later."""
     workers = parts.workers()
     while await workers.start_one():
-        step("giving them to their tasks")
+        step(f"giving them to their tasks: {await _left(parts, name):,} objects left")
         await workers.finish()
+    if left := await _left(parts, name):
+        raise Retryable(
+            f"{left:,} objects are not settled yet, for the reason logged above. The answers are kept: "
+            "repeat the import, or start the daemon (`syncd run`), which goes on with them"
+        )
 
 
 async def _outcome(parts: Assembly, name: str, new: int, count: int) -> Imported:

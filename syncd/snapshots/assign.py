@@ -9,7 +9,8 @@ the objects, and one more for the groups of those that are new.
 
 Two processes that commit at once agree wherever the hash decides. Where it does not (stratified, or changed rules),
 an object whose first rows both commit at the same moment may get two splits; the next commit of it takes the one of
-most rows. The leases of a shared state exclude it: one process at a time commits a dataset.
+most rows. The leases of a shared state exclude it: one process at a time commits a dataset. Nor can the hash tell,
+there, what split an object had whose rows were all deleted: when it comes back, it is assigned as a new one.
 """
 
 import re
@@ -25,7 +26,8 @@ from syncd.domain.model import Row, StagedChange
 from syncd.domain.splits import Known, Splits, assigned, settled, task
 from syncd.snapshots.location import Root
 from syncd.snapshots.sealed import sealed, unsealed
-from syncd.snapshots.table import Table, is_in, lance_errors, quoted
+from syncd.snapshots.sql import is_in, quoted
+from syncd.snapshots.table import Table, lance_errors
 
 _MANY = 20_000  # values in one filter
 _FEW_GROUPS = 100  # more are found sooner by reading all keys

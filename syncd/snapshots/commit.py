@@ -3,13 +3,13 @@
 Called by `store`, in a thread, and in parts by `restore`. The next commit, by whatever process, finishes what is
 missing:
 
-1. Merge the rows into the table (Lance commits). Dying here leaves rows without a name: named next time.
+1. Merge the rows into the table (one Lance commit). Dying here leaves rows without a name: named next time.
 2. Create `versions/N.json`. This is the commit point: the version exists from here on and never changes.
 3. Write the hint `latest.json`.
 4. Set the Lance tags `vN` and `latest`, for those who open the table by Lance's own means.
 
-Two processes may commit at once: Lance merges both, and a name covers every row up to its table version.
-What was inserted, updated and deleted is counted against the name before, whoever merged it.
+Two processes may commit at once: each merge is a Lance commit on top of the other, and gets a name of its own from
+whoever comes first. What was inserted, updated and deleted is counted against the name before.
 """
 
 import os
@@ -103,33 +103,56 @@ class Naming:
     by: str = ""
 
     def run(self, newest: VersionInfo | None) -> VersionInfo | None:
-        """The version that covers the table; None when it was covered before, or nothing differs from `newest`."""
-        for _ in range(_ATTEMPTS):
+        """The version that covers the table; None when it was covered before, or nothing differs from `newest`.
+
+        Every merge gets a name of its own, also those that other processes have not named yet.
+        """
+        overtaken = 0
+        while overtaken < _ATTEMPTS:
             if newest and newest.table_version >= self.table.version:
-                return newest if self.merged else None
+                return self._covering(newest) if self.merged else None
             try:
-                info = self._prepared(newest)
+                info = self._prepared(newest, self._unnamed(newest))
             except (Rejected, Retryable):
                 later = self.names.newest()
                 if later == newest:
                     raise
                 newest = later  # ours was overtaken, and collected meanwhile
                 continue
-            if info is None or self._create(info):
+            if info is None:
+                return None
+            if not self._create(info):  # another took the number, or our own request was repeated
+                overtaken, newest = overtaken + 1, self.names.newest()
+            elif info.table_version == self.table.version:
                 return info
-            newest = self.names.newest()  # another process took the number, or our own request was repeated
+            else:
+                newest = info
         message = f"others keep naming versions of {self.names.dataset!r}: its rows are in, the next commit names them"
         raise Retryable(message)
 
-    def _prepared(self, newest: VersionInfo | None) -> VersionInfo | None:
-        """The next version, its checksums recorded; None when nothing differs from `newest`."""
-        info = self._info(newest)
-        if info:
-            record(self.root, self.table, newest.table_version if newest else 0)
-        return info
+    def _covering(self, newest: VersionInfo) -> VersionInfo:
+        """The version that another process named our merge by."""
+        while newest.number > 1 and (before := self.names.get(newest.number - 1)):
+            if before.table_version < self.table.version:
+                break
+            newest = before
+        return newest
 
-    def _info(self, newest: VersionInfo | None) -> VersionInfo | None:
-        change = self.table.changed(newest.table_version if newest else 0)
+    def _unnamed(self, newest: VersionInfo | None) -> list[Table]:
+        """The table as each merge without a name left it, oldest first; ours is the last."""
+        others = self.table.merges(newest.table_version if newest else 0)
+        return [*map(self.table.at, others), self.table]
+
+    def _prepared(self, newest: VersionInfo | None, tables: Sequence[Table]) -> VersionInfo | None:
+        """The next version, its checksums recorded; None when nothing differs from `newest`."""
+        for table in tables:
+            if info := self._info(newest, table):
+                record(self.root, table, newest.table_version if newest else 0)
+                return info
+        return None
+
+    def _info(self, newest: VersionInfo | None, table: Table) -> VersionInfo | None:
+        change = table.changed(newest.table_version if newest else 0)
         if not change:
             return None
         by_status = _counted(newest, change)
@@ -143,7 +166,7 @@ class Naming:
             deleted=len(change.deleted),
             by_status=by_status,
             label_config_hash=self.keep_config(),
-            table_version=self.table.version,
+            table_version=table.version,
             restored_from=self.restored_from,
             by=self.by,
         )

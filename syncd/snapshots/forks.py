@@ -1,7 +1,7 @@
 """Storage clients do not live through a fork: in the child obstore hangs for ever, and Lance now and then crashes.
 
-Called by `location` and `table` at each use of the two, whose threads the child of a fork does not have. Multiprocessing
-forks by default on Linux up to Python 3.13, so this is what PyTorch's workers would run into.
+Called by `location` and `table` at each use of the two, whose threads the child of a fork does not have. By default
+multiprocessing forks on Linux up to Python 3.13, so this is what PyTorch's workers would run into.
 """
 
 import os

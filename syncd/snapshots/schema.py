@@ -64,11 +64,6 @@ def to_table(rows: Sequence[Row]) -> Any:
     return pa.table({name: _values(rows, name) for name in SCHEMA.names}, schema=SCHEMA)
 
 
-def keys(ids: Sequence[str]) -> Any:
-    """Annotation ids as a `pyarrow.Table` of the key column alone."""
-    return pa.table({KEY: ids}, schema=pa.schema([SCHEMA.field(KEY)]))
-
-
 def _values(rows: Sequence[Row], name: str) -> list[Any]:
     values = (getattr(row, name) for row in rows)
     return [parse_time(value) for value in values] if name in TIME_COLUMNS else list(values)

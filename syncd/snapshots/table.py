@@ -3,10 +3,9 @@
 Called by `store` and `reader`; the only module that names Lance. Blocking. A *table version* is Lance's own
 number: maintenance takes numbers too, so the names of `names` point at them and are another count.
 
-A merge is two Lance commits, upserts and then deletes (as one they took three times as long: Lance then joins in
-both directions), each run again by Lance when another process commits at once. What changed between two table
-versions is read off Lance's row versions and stable row ids, three columns of the fragments that came in between:
-cost follows the change, also over a compaction and a clean-up.
+A merge is one Lance commit, upserts and deletes together (`merging`). What changed between two table versions is read
+off Lance's row versions and stable row ids, three columns of the fragments that came in between: cost follows the
+change, also over a compaction and a clean-up.
 """
 
 import re
@@ -21,11 +20,12 @@ from syncd.snapshots.change import Change
 from syncd.snapshots.damage import MEND, is_damage
 from syncd.snapshots.forks import refuse_in_fork
 from syncd.snapshots.location import Root, summary
-from syncd.snapshots.schema import KEY, SCHEMA, keys, to_rows, to_table
+from syncd.snapshots.merging import merge
+from syncd.snapshots.schema import KEY, SCHEMA, to_rows
+from syncd.snapshots.sql import MANY, is_in, quoted
 from syncd.snapshots.sums import manifest_is_sound
 
 _FACTS = [KEY, "digest", "status"]
-_MANY = 20_000  # values in one filter: its text stays below a megabyte or so
 _ABSENT = re.compile(r"was not found|Version not found")
 _EXISTS = re.compile(r"already exists")
 _TROUBLE = re.compile(r"\(IO\)|IO error|External error|conflict|Timeout|timed out|concurrent|retry", re.IGNORECASE)
@@ -95,21 +95,9 @@ class Table:
 
     def merge(self, changes: Sequence[StagedChange]) -> bool:
         """Put in what the table does not hold yet, in one commit; False when it holds everything."""
-        latest = {change.annotation_id: change.row for change in changes}
-        there = self.digests(KEY, [quoted(id_) for id_ in latest])
-        upserts = [row for id_, row in latest.items() if row and there.get(id_) != row.digest]
-        deletes = [id_ for id_, row in latest.items() if row is None and id_ in there]
-        if upserts or deletes:
-            self._commit(upserts, deletes)
-        return bool(upserts or deletes)
-
-    def _commit(self, upserts: Sequence[Row], deletes: Sequence[str]) -> None:
         with lance_errors(f"committing to the snapshots of {self.dataset!r}"):
-            if upserts:
-                merge = self.lance.merge_insert(KEY).when_matched_update_all().when_not_matched_insert_all()
-                merge.execute(to_table(upserts))
-            if deletes:
-                self.lance.merge_insert(KEY).when_matched_delete().execute(keys(deletes))
+            self.lance, merged = merge(self.lance, {change.annotation_id: change.row for change in changes})
+        return merged
 
     def tagged(self, tag: str) -> int | None:
         """The table version a Lance tag points at."""
@@ -155,6 +143,15 @@ class Table:
         with lance_errors(f"listing the versions of {self.dataset!r}"):
             return [int(found["version"]) for found in self.lance.version_refs()]
 
+    def merges(self, after: int) -> list[int]:
+        """The table versions between `after` and this one that brought or took rows: not those of maintenance."""
+        if after + 1 >= self.version:
+            return []
+        operations, between = library().LanceOperation, [v for v in self.history() if after < v < self.version]
+        with lance_errors(f"reading the history of {self.dataset!r}"):
+            done = {version: self.lance.read_transaction(version).operation for version in between}
+        return sorted(v for v, made in done.items() if isinstance(made, operations.Update | operations.Overwrite))
+
     def difference(self, other: "Table") -> "Change":
         """What happened from this version of the table to another, older or newer."""
         if self.version <= other.version:
@@ -196,16 +193,8 @@ class Table:
         """What the older version held of these rows, and of those that are deleted."""
         gone = self.lance.delta(begin_version=older.version, end_version=self.version).get_deleted_row_ids()
         ids = [str(row_id) for row_id in row_ids + gone.read_all()["_rowid"].to_pylist()]
-        parts = [ids[start : start + _MANY] for start in range(0, len(ids), _MANY)]
+        parts = [ids[start : start + MANY] for start in range(0, len(ids), MANY)]
         return [older.lance.to_table(columns=_FACTS, filter=is_in("_rowid", part)) for part in parts]
-
-    def digests(self, column: str, values: list[str]) -> dict[str, str]:
-        """annotation id → digest of the rows whose column is among these SQL literals."""
-        found: dict[str, str] = {}
-        with lance_errors(f"reading the snapshots of {self.dataset!r}"):
-            for start in range(0, len(values), _MANY):
-                found |= _by_key(self._scan([KEY, "digest"], is_in(column, values[start : start + _MANY])))
-        return found
 
     def by_status(self) -> dict[str, int]:
         """Row counts by status."""
@@ -233,8 +222,8 @@ class Table:
         """The rows of these annotations, those that are there, in no order."""
         literals, found = [quoted(id_) for id_ in ids], []
         with lance_errors(f"reading the snapshots of {self.dataset!r}"):
-            for start in range(0, len(literals), _MANY):
-                some = is_in(KEY, literals[start : start + _MANY])
+            for start in range(0, len(literals), MANY):
+                some = is_in(KEY, literals[start : start + MANY])
                 found += to_rows(self._scan(SCHEMA.names, some).to_pylist())
         return found
 
@@ -280,13 +269,3 @@ def _statuses(tables: Iterable[Any]) -> Counter[str]:
 
 def _by_key(table: Any) -> dict[str, str]:
     return dict(zip(table[KEY].to_pylist(), table["digest"].to_pylist(), strict=True))
-
-
-def is_in(column: str, literals: Sequence[str]) -> str:
-    """The SQL condition that a column is one of these literals."""
-    return f"{column} IN ({','.join(literals)})"
-
-
-def quoted(text: str) -> str:
-    """Text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"

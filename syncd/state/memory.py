@@ -255,7 +255,7 @@ class MemoryState(MemoryDeliveries, MemoryImports):
         self.forget_deliveries(dataset)
         self._cursors = {n: v for n, v in self._cursors.items() if not n.endswith(f":{dataset}")}
         ours = [(annotation, task) for (owner, annotation), (task, _) in self._known.items() if owner == dataset]
-        await self.stage(dataset, [StagedChange(annotation, task, None) for annotation, task in ours])
+        await self.stage(dataset, [StagedChange(annotation, task, None) for annotation, task in sorted(ours)])
 
     async def close(self) -> None:
         """Nothing to release."""

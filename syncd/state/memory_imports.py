@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from syncd.domain.model import ImportedAnswer, ObjectRef
+from syncd.domain.model.imported import require_same_texts
 
 
 class MemoryImports:
@@ -14,6 +15,9 @@ class MemoryImports:
 
     async def want(self, dataset: str, answers: Sequence[ImportedAnswer]) -> int:
         """See `Imports.want`."""
+        there = self._imported.items()
+        texts = {ref: a.text for (owner, ref, _), (a, _) in there if owner == dataset and a.text is not None}
+        require_same_texts(texts, answers)
         before = len(self._imported)
         for answer in answers:
             self._imported.setdefault((dataset, answer.ref, answer.digest), (answer, False))

@@ -13,5 +13,6 @@ def forget(connection: Connection, dataset: str) -> None:
         connection.execute(delete(table).where(table.c.dataset == dataset))
     connection.execute(delete(subjects).where(subjects.c.dataset.startswith(f"{dataset}/", autoescape=True)))
     connection.execute(delete(cursors).where(cursors.c.name.endswith(f":{dataset}", autoescape=True)))
-    rows = connection.execute(select(known.c.annotation_id, known.c.task_id).where(known.c.dataset == dataset))
+    ours = select(known.c.annotation_id, known.c.task_id).where(known.c.dataset == dataset)
+    rows = connection.execute(ours.order_by(known.c.annotation_id))
     sql_staging.stage(connection, dataset, [StagedChange(annotation, task, None) for annotation, task in rows])

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from syncd.domain.model import AnswerKind, ImportedAnswer, ObjectRef
+from syncd.domain.model.imported import require_same_texts
 from syncd.state.database import chunks
 from syncd.state.schema import imported
 
@@ -17,18 +18,22 @@ _COLUMNS = (imported.c.bucket, imported.c.key, imported.c.kind, imported.c.resul
 
 def want(connection: Connection, dataset: str, answers: Sequence[ImportedAnswer]) -> int:
     """See `Imports.want`."""
-    known = {(ref, digest) for ref, digest in _known(connection, dataset, {answer.ref for answer in answers})}
+    there = list(_known(connection, dataset, {answer.ref for answer in answers}))
+    require_same_texts({ref: text for ref, _, text in there if text is not None}, answers)
+    known = {(ref, digest) for ref, digest, _ in there}
     fresh = {(a.ref, a.digest): a for a in answers if (a.ref, a.digest) not in known}
     if fresh:
         connection.execute(insert(imported), [_values(dataset, answer) for answer in fresh.values()])
     return len(fresh)
 
 
-def _known(connection: Connection, dataset: str, refs: Iterable[ObjectRef]) -> Iterable[tuple[ObjectRef, str]]:
+def _known(
+    connection: Connection, dataset: str, refs: Iterable[ObjectRef]
+) -> Iterable[tuple[ObjectRef, str, str | None]]:
     for condition in _of(dataset, refs):
-        columns = (imported.c.bucket, imported.c.key, imported.c.digest)
-        for bucket, key, digest in connection.execute(select(*columns).where(condition)):
-            yield ObjectRef(bucket, key), digest
+        columns = (imported.c.bucket, imported.c.key, imported.c.digest, imported.c.text)
+        for bucket, key, digest, text in connection.execute(select(*columns).where(condition)):
+            yield ObjectRef(bucket, key), digest, text
 
 
 def _of(dataset: str, refs: Iterable[ObjectRef]) -> Iterable[ColumnElement[bool]]:
@@ -53,11 +58,13 @@ def _values(dataset: str, answer: ImportedAnswer) -> dict[str, Any]:
 
 
 def wanted(connection: Connection, dataset: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, list[ImportedAnswer]]:
-    """See `Imports.wanted`."""
+    """See `Imports.wanted`. What is given is left out here: SQLite would look through all that waits, not by key."""
     found: dict[ObjectRef, list[ImportedAnswer]] = defaultdict(list)
     for condition in _of(dataset, refs):
-        ours = select(*_COLUMNS).where(condition, imported.c.given == 0).order_by(imported.c.n)
-        for bucket, key, kind, result, model_version in connection.execute(ours):
+        ours = select(*_COLUMNS, imported.c.given).where(condition).order_by(imported.c.n)
+        for bucket, key, kind, result, model_version, done in connection.execute(ours):
+            if done:
+                continue
             ref = ObjectRef(bucket, key)
             found[ref].append(ImportedAnswer(ref, AnswerKind(kind), tuple(orjson.loads(result)), model_version))
     return dict(found)

@@ -14,7 +14,8 @@ from syncd.domain.model import VersionInfo
 from syncd.snapshots.diff import diff
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
-from syncd.snapshots.table import Table, is_in, lance_errors, open_version, quoted
+from syncd.snapshots.sql import is_in, quoted
+from syncd.snapshots.table import Table, lance_errors, open_version
 
 _TOUCHED = "_row_last_updated_at_version"
 _SHOWN = ("annotation_id", "task_id", "status", "labels", "annotator", "bucket", "key", "etag", "version_id", "digest")

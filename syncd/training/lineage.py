@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import orjson
 
 from syncd.domain.errors import Rejected
-from syncd.snapshots.table import quoted
+from syncd.snapshots.sql import quoted
 from syncd.training.query import Query
 
 if TYPE_CHECKING:

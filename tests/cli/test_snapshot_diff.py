@@ -99,6 +99,11 @@ def test_programs_get_all_of_it_and_the_report_beside(folder: Path) -> None:
     assert "<h1>fruits: v1 → v2</h1>" in (folder / "report.html").read_text()
 
 
+def test_a_report_is_called_as_it_is_even_in_brackets(folder: Path) -> None:
+    done = diff(folder, "v1", "--html", str(folder / "[red]report.html"))
+    assert done.stderr.strip() == f"report: {folder}/[red]report.html"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

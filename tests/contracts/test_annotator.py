@@ -508,7 +508,7 @@ async def test_answers_are_given_to_a_task_once_whatever_their_region_ids(bench:
     header = TaskHeader(task_id, task.task_key)
     renamed = replace(annotation("cat"), result=({**choice("cat")[0], "id": "another"},))
     for _ in range(2):
-        await dataset.give(header, [renamed, annotation("dog"), prediction("cat"), prediction("dog")])
+        assert await dataset.give(header, [renamed, annotation("dog"), prediction("cat"), prediction("dog")])
     (content,) = await dataset.contents([task_id])
     assert sorted(a.result[0]["value"]["choices"][0] for a in content.annotations) == ["cat", "dog"]
     assert (await dataset.stats()).predictions == 2
@@ -517,8 +517,8 @@ async def test_answers_are_given_to_a_task_once_whatever_their_region_ids(bench:
 async def test_a_task_that_is_gone_or_another_is_given_nothing(bench: Bench) -> None:
     dataset = await bench.dataset()
     (task_id,) = await dataset.import_tasks("m1", tasks("a"))
-    await dataset.give(TaskHeader(task_id, "f" * 32), [annotation("cat")])
-    await dataset.give(TaskHeader("999999", "f" * 32), [annotation("cat")])
+    assert not await dataset.give(TaskHeader(task_id, "f" * 32), [annotation("cat")])
+    assert not await dataset.give(TaskHeader("999999", "f" * 32), [annotation("cat")])
     assert (await dataset.stats()).annotations == 0
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import pytest
+
+from syncd.domain.errors import Rejected
 from syncd.domain.model import IMPORTED, AnswerKind, ImportedAnswer, JsonObject, ObjectRef
 from syncd.ports import StateStore
 from tests.contracts.test_state_store import clock, state  # noqa: F401 - fixtures
@@ -41,11 +44,21 @@ async def test_an_answer_is_wanted_once_also_after_it_was_given(state: StateStor
 async def test_texts_are_kept_with_the_first_answer_that_brought_them(state: StateStore) -> None:  # noqa: F811
     bucket = f"{IMPORTED}reviews"
     first = answer("r1", bucket=bucket, text="Schön 🍏\n")
-    await state.want("pets", [first, answer("r1", bucket=bucket, model="m", text="another")])
+    await state.want("pets", [first, answer("r1", bucket=bucket, model="m", text="Schön 🍏\n")])
     await state.given("pets", [first])
     assert await state.text("pets", first.ref) == "Schön 🍏\n"
     assert await state.text("pets", ObjectRef(bucket, "r2")) is None
     assert await state.text("cars", first.ref) is None
+
+
+async def test_another_text_under_the_name_of_one_is_refused(state: StateStore) -> None:  # noqa: F811
+    bucket = f"{IMPORTED}reviews"
+    await state.want("pets", [answer("r1", bucket=bucket, text="Good")])
+    for other in ([answer("r1", bucket=bucket, text="Bad")], [answer("r2", bucket=bucket, text=t) for t in "ab"]):
+        with pytest.raises(Rejected, match=r"import://reviews has another text called 'r\d' from before; give this"):
+            await state.want("pets", other)
+    assert await state.wanted_count("pets") == 1
+    assert await state.want("cars", [answer("r1", bucket=bucket, text="Bad")]) == 1
 
 
 async def test_a_dataset_that_is_forgotten_takes_its_answers_along(state: StateStore) -> None:  # noqa: F811

@@ -52,6 +52,22 @@ async def test_images_without_a_class_are_told(pets: World, tmp_path: Path) -> N
     assert done.images == 3
 
 
+async def test_every_split_has_all_folders_so_that_readers_number_classes_alike(pets: World, tmp_path: Path) -> None:
+    pets.add("4", pets.image("d/1.png"), choice("dog/wolf"), split="test")
+    pets.rows = [row for row in pets.rows if row.annotation_id != "3"]  # no cat is left in test
+    syncd.export_snapshot(await pets.commit(), "folders", tmp_path / "out")
+    found = {split: sorted(path.name for path in (tmp_path / "out" / split).iterdir()) for split in ("train", "test")}
+    assert found == {"train": ["cat", "dog_wolf"], "test": ["cat", "dog_wolf"]}
+    assert not [*(tmp_path / "out/test/cat").iterdir()]
+
+
+async def test_other_answers_are_told_and_are_no_classes(pets: World, tmp_path: Path) -> None:
+    pets.add("4", pets.image("d/1"), choice("cat"), box("car", 1, 1, 5, 5))
+    done = syncd.export_snapshot(await pets.commit(), "folders", tmp_path / "out")
+    assert done.lost == {"a box": 1, "an image whose name ImageFolder does not take for an image's": 1}
+    assert json.loads((tmp_path / "out/classes.json").read_text()) == {"cat": "cat", "dog_wolf": "dog/wolf"}
+
+
 async def test_several_labels_for_an_image_do_not_fit(world: World, tmp_path: Path) -> None:
     world.xml = label_config("image-multi-classification", ["indoor", "people"])
     world.add("1", world.image("1.jpg"), choice("indoor", "people"))

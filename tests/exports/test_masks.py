@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from label_studio_sdk.converter.brush import decode_rle
 from PIL import Image
 
 import syncd
+from syncd.domain.errors import Rejected
 from tests.exports.world import SIZE, World, box, brush
 
 
@@ -57,6 +59,11 @@ async def test_later_shapes_lie_over_earlier_ones_and_instances_are_numbered(wor
         ("instances/train/1.png", 3, "person"),
     ]
     assert {one["annotation_id"] for one in told} == {"1"}
+
+
+async def test_an_option_that_is_neither_true_nor_false_is_refused(everything: World, tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="instances=maybe: give true or false"):
+        syncd.export_snapshot(await everything.commit(), "masks", tmp_path / "out", options={"instances": "maybe"})
 
 
 async def test_brush_masks_are_the_converters_pixels(everything: World, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import syncd
 from syncd.domain.errors import ConfigError, Conflict, Rejected
 from syncd.domain.labels import label_config
 from syncd.exports.formats import find_format, formats
-from syncd.exports.manifest import read_manifest
 from syncd.snapshots.store import LanceSnapshots
 from tests.clock import FakeClock
 from tests.exports.world import World, box, choice, tree
@@ -40,7 +38,7 @@ except Exception as error:
 
 def beside(folder: Path) -> list[str]:
     """What exports to `out` left in the folder above it."""
-    return sorted(path.name for path in folder.glob("out*"))
+    return sorted(path.name for path in folder.glob("*out*"))
 
 
 def run(program: str, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -88,7 +86,7 @@ async def test_the_manifest_says_of_what_and_names_every_file(everything: World,
     manifest = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))
     assert manifest["uri"] == snapshot.uri
     assert manifest["created_at"] == "1970-01-12T13:46:40Z"
-    assert manifest["query"] == {"split": "train", "tasks": "newest"}
+    assert manifest["query"] == {"split": "train", "status": "submitted", "tasks": "newest"}
     assert sorted(manifest["files"]) == ["annotations.json", "items.jsonl"]
     assert list(manifest["media"]) == ["images/a/x.jpg", "images/ä_b/日本_1.png"]
     assert manifest["media"]["images/a/x.jpg"] == everything.columns("a/x.jpg")["etag"]
@@ -129,48 +127,11 @@ async def test_a_damaged_export_is_seen_and_made_anew_with_force(everything: Wor
     assert tree(tmp_path / "out") == good
 
 
-async def test_what_is_no_export_is_never_replaced(everything: World, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/thesis.tex").write_text("years of work")
-    for force in (False, True):
-        with pytest.raises(Rejected, match="holds something that is no export: choose another folder"):
-            syncd.export_snapshot(await everything.commit(), "coco", tmp_path / "out", force=force)
-    assert (tmp_path / "out/thesis.tex").read_text() == "years of work"
-
-
-async def test_a_failing_export_leaves_nothing_and_a_killed_one_is_finished_by_the_next(
-    everything: World, tmp_path: Path
-) -> None:
+async def test_what_is_said_and_what_goes_without_saying_are_one_export(everything: World, tmp_path: Path) -> None:
     snapshot = await everything.commit()
-    (everything.bucket / "b/x.jpg").unlink()
-    with pytest.raises(Conflict):
-        syncd.export_snapshot(snapshot, "coco", tmp_path / "out")
-    assert beside(tmp_path) == []
-    (tmp_path / "out.partial/.media").mkdir(parents=True)  # what a killed one leaves
-    (tmp_path / "out.partial/half.json").write_text("{")
-    syncd.export_snapshot(snapshot, "coco", tmp_path / "out", media="none")
-    assert not (tmp_path / "out/half.json").exists()
-    assert beside(tmp_path) == ["out"]
-
-
-async def test_two_exports_to_one_folder_at_once_do_not_mix(everything: World, tmp_path: Path) -> None:
-    snapshot = await everything.commit()
-    inside, go_on = threading.Event(), threading.Event()
-
-    def wait(_what: str, _done: int, _total: int) -> None:
-        inside.set()
-        assert go_on.wait(30)
-
-    first = threading.Thread(target=lambda: syncd.export_snapshot(snapshot, "coco", tmp_path / "out", progress=wait))
-    first.start()
-    assert inside.wait(30)
-    with pytest.raises(Conflict, match="another export is writing to"):
-        syncd.export_snapshot(snapshot, "voc", tmp_path / "out")
-    go_on.set()
-    first.join()
-    manifest = read_manifest(tmp_path / "out")
-    assert manifest is not None
-    assert manifest["format"] == "coco"
+    syncd.export_snapshot(snapshot, "coco", tmp_path / "out")
+    said: Any = {"status": "submitted", "tasks": "newest", "split": None, "media": "link"}
+    assert syncd.export_snapshot(snapshot, "coco", tmp_path / "out", **said).unchanged
 
 
 # ---------------------------------------------------------------- media
@@ -273,7 +234,7 @@ def test_our_formats_are_installed_and_described() -> None:
 
 async def test_what_cannot_be_done_is_one_clear_line(everything: World, tmp_path: Path) -> None:
     snapshot, out = await everything.commit(), tmp_path / "out"
-    for wrong, message in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"format": "cocoa"}, r"no format 'cocoa'; there is: .*coco, .*yolo-seg"),
         ({"format": "coco", "media": "beside"}, "no media 'beside'; there is: link, copy, uri, none"),
         ({"format": "coco", "changed": "maybe"}, "no changed 'maybe'; there is: error, skip, keep"),
@@ -282,9 +243,12 @@ async def test_what_cannot_be_done_is_one_clear_line(everything: World, tmp_path
         ({"format": "coco", "status": "done"}, "no status 'done'"),
         ({"format": "coco", "tasks": "best"}, "no policy tasks='best'"),
         ({"format": "coco", "columns": ["key"]}, "leave `columns` out"),
-    ]:
+        ({"format": "coco", "split": "tset"}, "/streets@v1 has no split 'tset'; there is: train, val$"),
+        ({"format": "coco", "out": "/"}, "/ is no folder to write to; choose another"),
+    ]
+    for wrong, message in cases:
         with pytest.raises(Rejected, match=message) as raised:
-            syncd.export_snapshot(snapshot, out=out, **wrong)  # type: ignore[arg-type]
+            syncd.export_snapshot(snapshot, **{"out": out, **wrong})
         assert "\n" not in str(raised.value)
     assert beside(tmp_path) == []
 

@@ -71,6 +71,19 @@ async def test_labels_that_xml_must_escape_come_back(world: World, tmp_path: Pat
     assert load(tmp_path / "out", "1")[0][0] == '<car> & "bus"'
 
 
+async def test_shapes_beside_the_image_are_left_out_and_told(world: World, tmp_path: Path) -> None:
+    world.add("1", world.image("1.jpg"), box("car", 70, 5, 9, 9), box("car", 5, -9, 9, 9), box("car", 5, 5, 9, 9))
+    done = syncd.export_snapshot(await world.commit(), "voc", tmp_path / "out")
+    assert load(tmp_path / "out", "1") == [("car", (6, 6, 14, 14))]
+    assert done.lost == {"a shape beside the image": 2}
+
+
+async def test_keys_that_xml_cannot_hold_break_no_file(world: World, tmp_path: Path) -> None:
+    world.add("1", world.image("a\x01b.jpg"), box("car", 5, 5, 9, 9))
+    syncd.export_snapshot(await world.commit(), "voc", tmp_path / "out")
+    assert load(tmp_path / "out", "a_b") == [("car", (6, 6, 14, 14))]
+
+
 async def test_points_alone_do_not_fit(world: World, tmp_path: Path) -> None:
     world.xml = """<View><Image name="image" value="$image"/>
       <KeyPointLabels name="p" toName="image"><Label value="eye"/></KeyPointLabels></View>"""

@@ -85,6 +85,13 @@ async def test_shapes_over_the_edge_are_cut_there(world: World, tmp_path: Path) 
     assert car.numbers == pytest.approx((60 / W, 44 / H, 8 / W, 8 / H), abs=1e-6)
 
 
+async def test_a_turned_box_over_the_edge_is_told(world: World, tmp_path: Path) -> None:
+    inside, over = (box("car", x, 10, 20, 10, rotation=30) for x in (20, 1))
+    world.add("1", world.image("1.jpg"), inside, over)
+    done = syncd.export_snapshot(await world.commit(), "yolo-obb", tmp_path / "out")
+    assert done.lost == {"a corner beyond the image's edge: it was moved to the edge": 1}
+
+
 async def test_names_that_would_share_a_label_file_are_told_apart(world: World, tmp_path: Path) -> None:
     keys = ["a/x.jpg", "b/x.jpg", "a__x.jpg", "a/X.png", "images/y.jpg", "a b.jpg", "a_b.jpg"]
     for number, key in enumerate(keys, 1):

@@ -83,6 +83,33 @@ async def test_no_failure_loses_or_doubles_an_answer(world: World, fault: str, t
     assert (await world.person.stats()).annotations == 1
 
 
+async def test_an_answer_outlives_the_task_that_a_person_deleted(world: World) -> None:
+    await world.put("1.jpg")
+    await world.work()
+    world.person.delete_task(world.task("1.jpg"))
+    await bring(world, answer("1.jpg"))
+    assert await world.state.wanted_count(NAME) == 1
+    await world.reconcile()
+    await world.put("1.jpg", b"another")
+    await world.work(seconds=200)
+    assert [row.labels for row in (await world.rows()).values()] == [("cat",)]
+
+
+async def test_an_object_that_is_gone_gets_its_answer_when_it_is_back() -> None:
+    world = await World(on_delete="retire").open()
+    await world.put("1.jpg")
+    await world.work()
+    world.person.submit(world.task("1.jpg"), DOG)
+    await world.delete("1.jpg", lost=True)
+    await bring(world, answer("1.jpg"))
+    assert (await world.person.stats()).annotations == 1
+    assert await world.state.wanted_count(NAME) == 1
+    await world.put("1.jpg")
+    await world.work(seconds=200)
+    assert (await world.person.stats()).annotations == 2
+    assert await world.state.wanted_count(NAME) == 0
+
+
 async def test_texts_come_with_their_answers_and_are_read_like_any_object(text_world: World) -> None:
     ref = ObjectRef(f"{IMPORTED}reviews", "r1")
     positive = [{**CAT[0], "from_name": "choice", "to_name": "text"}]

@@ -97,17 +97,18 @@ class FaultyDataset:
             raise Crash
         return ids
 
-    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> None:
+    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> bool:
         fault = self.give_faults.pop(0) if self.give_faults else ""
         if fault == "before":
             raise Retryable("refused", effect_possible=False)
         if fault == "crash-before":
             raise Crash
-        await self.inner.give(task, answers)
+        given = await self.inner.give(task, answers)
         if fault == "after":
             raise Retryable("the answer was lost")
         if fault == "crash-after":
             raise Crash
+        return given
 
     async def finish_late(self) -> None:
         """The server gets round to what we gave up waiting for."""

@@ -13,7 +13,10 @@ from tests.imports.files import BOXES, CLASSES, PICTURES, POLYGONS, SPANS, coco,
 
 
 def parsed(format_: str, path: Path, config: object = BOXES) -> list[Item]:
-    return list(PARSERS[format_](path, config))  # type: ignore[arg-type]
+    items = list(PARSERS[format_](path, config))  # type: ignore[arg-type]
+    if problems := [f"{item.where}: {item.problem}" for item in items if item.problem]:
+        raise Rejected("; ".join(problems))
+    return items
 
 
 def test_coco_boxes_of_images_in_folders(tmp_path: Path) -> None:
@@ -46,9 +49,9 @@ def test_a_folder_with_one_coco_file_is_as_good_as_the_file(tmp_path: Path) -> N
     ("changes", "message"),
     [
         ({"categories": None}, "is no COCO file: it needs the lists images, categories, annotations"),
-        ({"annotations": [{"id": 1, "image_id": 1, "category_id": 8, "bbox": [0, 0, 1, 1]}]}, "image 1 .* KeyError 8"),
+        ({"annotations": [{"id": 1, "image_id": 1, "category_id": 8, "bbox": [0, 0, 1, 1]}]}, "image 1: .* KeyError 8"),
         ({"annotations": [{"id": 4, "image_id": 1, "category_id": 7}]}, "annotation 4 has no shape"),
-        ({"images": [{"id": 1, "file_name": "x.jpg"}]}, "image 1 is not as COCO has it: KeyError 'width'"),
+        ({"images": [{"id": 1, "file_name": "x.jpg"}]}, "image 1: not as COCO has it: KeyError 'width'"),
     ],
 )
 def test_what_is_wrong_with_a_coco_file_is_told(tmp_path: Path, changes: dict[str, object], message: str) -> None:
@@ -115,11 +118,11 @@ def test_voc_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="has no XML files"):
         parsed("voc", tmp_path)
     lines(tmp_path / "x.xml", "<annotation><size>")
-    with pytest.raises(Rejected, match=r"x\.xml is not as Pascal VOC has it"):
+    with pytest.raises(Rejected, match=r"x\.xml: not as Pascal VOC has it"):
         parsed("voc", tmp_path)
     entities = '<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><annotation>&e;</annotation>'
     lines(tmp_path / "x.xml", entities)
-    with pytest.raises(Rejected, match=r"x\.xml is not as Pascal VOC has it"):
+    with pytest.raises(Rejected, match=r"x\.xml: not as Pascal VOC has it"):
         parsed("voc", tmp_path)
 
 
@@ -163,7 +166,7 @@ def test_csv_rows_by_their_column_names(tmp_path: Path) -> None:
     ]
     files = lines(tmp_path / "files.csv", "file_name,class", "cats/1.jpg,cat")
     assert parsed("csv", files, PICTURES) == [Item("cats/1.jpg", (Choice(labels=("cat",)),), "files.csv:2")]
-    with pytest.raises(Rejected, match=r"files\.csv:2 has no text; its column is called text or sentence"):
+    with pytest.raises(Rejected, match=r"files\.csv:2: has no text; its column is called text or sentence"):
         parsed("csv", files, CLASSES)
 
 

@@ -13,7 +13,7 @@ from syncd.snapshots.compaction import compact
 from syncd.snapshots.location import Root, open_root
 from syncd.snapshots.store import LanceSnapshots
 from tests.clock import FakeClock
-from tests.snapshots.rows import gone, put, row
+from tests.snapshots.rows import gone, put
 
 
 @pytest.fixture
@@ -60,29 +60,6 @@ async def test_counts_add_up_over_any_history_and_over_compactions(
         assert made.by_status == dict(Counter(kept.status.value for kept in rows.values()))
         assert (made.inserted, made.deleted) == (len(rows.keys() - before.keys()), len(before.keys() - rows.keys()))
         assert made.updated == sum(before[id_] != rows[id_] for id_ in rows.keys() & before.keys())
-
-
-async def test_a_commit_that_died_between_its_upserts_and_its_deletes_is_finished_by_the_next(
-    store: LanceSnapshots, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await store.commit("fruits", [put("1"), put("2")], "h")
-    with monkeypatch.context() as patch:
-        patch.setattr(table, "keys", _die)
-        with pytest.raises(DiedError):
-            await store.commit("fruits", [put("3"), gone("1")], "h")
-    assert [info.number for info in await store.versions("fruits")] == [1]
-    made = await store.commit("fruits", [put("3"), gone("1")], "h")
-    assert made is not None
-    assert (made.number, made.inserted, made.updated, made.deleted) == (2, 1, 0, 1)
-    assert await store.rows("fruits", 2) == [row("2"), row("3")]
-
-
-class DiedError(Exception):
-    """The process ended here."""
-
-
-def _die(*_: object) -> None:
-    raise DiedError
 
 
 async def test_only_new_files_are_hashed_for_a_versions_checksums(

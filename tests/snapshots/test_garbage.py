@@ -130,8 +130,8 @@ async def test_what_is_young_is_spared_on_disk_and_goes_later(tmp_path: Path) ->
 async def test_rows_that_have_no_name_yet_are_left_alone(store: LanceSnapshots, tmp_path: Path) -> None:
     """A process stands still between merge and name, while others compact and collect."""
     await grown(store, 3)
-    lagging = table(tmp_path)
-    await asyncio.to_thread(Table("fruits", lagging).merge, [put("late")])
+    lagging = Table("fruits", table(tmp_path))
+    await asyncio.to_thread(lagging.merge, [put("late")])
     table(tmp_path).optimize.compact_files()
     await store.collect_garbage("fruits", ONE)
     assert lance.dataset(str(tmp_path / "fruits" / "rows.lance"), version=lagging.version).count_rows() == 4

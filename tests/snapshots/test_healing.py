@@ -89,7 +89,7 @@ def assert_published(tmp_path: Path, versions: list[VersionInfo]) -> None:
     assert hint == (tmp_path / "fruits" / "versions" / f"{len(versions):08}.json").read_bytes()
 
 
-async def test_rows_that_lost_their_name_are_counted_in_the_version_that_names_them(
+async def test_rows_that_lost_their_name_get_a_version_of_their_own_with_the_next_commit(
     store: LanceSnapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.commit("fruits", FIRST, "h")
@@ -99,7 +99,10 @@ async def test_rows_that_lost_their_name_are_counted_in_the_version_that_names_t
             await store.commit("fruits", SECOND, "h")
     made = await store.commit("fruits", [gone("1")], "h")
     assert made is not None
-    assert (made.number, made.inserted, made.updated, made.deleted) == (2, 1, 1, 1)
+    _, healed, newest = await store.versions("fruits")
+    assert newest == made
+    assert (healed.inserted, healed.updated, healed.deleted) == (1, 1, 0)
+    assert (made.inserted, made.updated, made.deleted) == (0, 0, 1)
 
 
 async def test_a_named_version_is_reported_although_its_tags_fail(
@@ -186,7 +189,9 @@ async def test_a_damaged_version_is_told_and_named_anew_once_it_is_removed(
     name.unlink()
     made = await store.commit("fruits", [put("4")], "h")
     assert made is not None
-    assert (made.number, made.inserted, made.updated) == (2, 2, 1)
+    assert (made.number, made.inserted, made.updated) == (3, 1, 0)
+    _, again, _ = await store.versions("fruits")
+    assert (again.inserted, again.updated) == (1, 1)
 
 
 async def test_a_version_is_restored_from_the_copy_beside_it(store: LanceSnapshots, tmp_path: Path) -> None:

@@ -127,7 +127,10 @@ async def test_two_processes_at_once_lose_and_double_nothing(root: Root) -> None
     assert [process.returncode for process in (one, two)] == [0, 0]
     store = opened(root)
     versions = await checked_versions(store)
+    assert len(versions) == 2 * BATCHES
     assert await store.rows(DATASET, len(versions)) == expected("a", "b", batches=BATCHES)
+    told = [int(line.split()[1]) for lines in printed for line in lines.splitlines()]
+    assert sorted(told) == list(range(1, 2 * BATCHES + 1))
     for name, lines in zip("ab", printed, strict=True):
         for number, version in (map(int, line.split()) for line in lines.splitlines()):
             rows = await store.rows(DATASET, version) if version else []

@@ -104,6 +104,12 @@ def test_the_charts_hold_the_counts_the_versions_and_the_tags() -> None:
     assert '"y":[-1,-1,-1]' in changes.replace(" ", "")
 
 
+def test_small_counts_have_ticks_at_whole_numbers() -> None:
+    few = Diff((), (), (), Counts({"cat": 1}), Counts({"cat": 3}))
+    assert '"dtick":1' in charts.label_chart(few, ("v1", "v2")).replace(" ", "")
+    assert '"dtick":1' not in charts.label_chart(PLAIN, ("v1", "v2")).replace(" ", "")
+
+
 def test_text_from_outside_is_inert() -> None:
     evil = Diff(
         (EVIL,), (Update(EVIL, EVIL, ("labels",), (EVIL,)),), (), Counts({EVIL: 1}), Counts({EVIL: 2}, {EVIL: 1})

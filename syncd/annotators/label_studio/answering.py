@@ -27,13 +27,17 @@ def _body(answer: ImportedAnswer) -> JsonObject:
     return {"result": list(answer.result), **origin}
 
 
-async def answer(client: Client, listing: Listing, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> None:
-    """Give a task the answers it lacks, each with a request; a task that is gone or not ours any more gets none."""
-    for there in await listing.all_by_id([among([int(task.task_id)])], fields="all"):
-        known = {found.digest for found in _there(there)}
-        for wanted in answers:
-            if task_key(there) == task.task_key and wanted.digest not in known:
-                await _give(client, task.task_id, wanted)
+async def answer(client: Client, listing: Listing, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> bool:
+    """Give a task the answers it lacks, each with a request. False: it is gone or not ours any more, and gets none."""
+    found = await listing.all_by_id([among([int(task.task_id)])], fields="all")
+    ours = next((there for there in found if task_key(there) == task.task_key), None)
+    if ours is None:
+        return False
+    known = {one.digest for one in _there(ours)}
+    for wanted in answers:
+        if wanted.digest not in known:
+            await _give(client, task.task_id, wanted)
+    return True
 
 
 def _there(task: JsonObject) -> Iterable[ImportedAnswer]:

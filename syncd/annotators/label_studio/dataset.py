@@ -97,9 +97,9 @@ class LabelStudioDataset:
             contents += [task_content(task, drafts.get(task["id"], ())) for task in tasks]
         return contents
 
-    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> None:
+    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> bool:
         """As the port says."""
-        await answer(self._client, self._listing, task, answers)
+        return await answer(self._client, self._listing, task, answers)
 
     def changed(self, cursor: str | None) -> AsyncIterator[Changed]:
         """As the port says; the cursor is the last task's time of change."""

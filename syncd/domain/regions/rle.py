@@ -1,4 +1,4 @@
-"""Label Studio's run-length encoding of brush masks, taken apart. Pure.
+"""Label Studio's run-length encoding of brush masks, taken apart and written. Pure.
 
 The format is that of `@thi.ng/rle-pack` (https://github.com/thi-ng/umbrella/tree/develop/packages/rle-pack): bits, most
 significant first. A head of 32 bits (how many values), 5 bits (word size - 1) and four times 4 bits (run sizes - 1);
@@ -7,7 +7,11 @@ the value, or as many values. Values are the bytes of RGBA pixels, row by row; t
 Here and not asked of label-studio-sdk because that is 366 MB, and reads a string of `0` and `1` bit by bit.
 """
 
+import re
 from collections.abc import Iterable
+
+_SIZES = (3, 4, 8, 16)  # bits of a run's length, as Label Studio's converter writes them
+_RUN = re.compile(rb"\x00+|\x01+")
 
 
 def read_rle(rle: Iterable[int]) -> bytes:
@@ -34,6 +38,26 @@ def read_mask(rle: Iterable[int], width: int, height: int) -> bytes:
     if len(pixels) != 4 * width * height:
         raise ValueError(f"{len(pixels)} values instead of {width} x {height} x 4")
     return pixels[3::4].translate(_PRESENT)
+
+
+def write_mask(pixels: bytes) -> tuple[int, ...]:
+    """The inverse of `read_mask`: one byte for each pixel, 1 or 0. All four channels of a pixel are 255, or 0."""
+    head = f"{4 * len(pixels):032b}{7:05b}" + "".join(f"{size - 1:04b}" for size in _SIZES)
+    bits = head + "".join(_written(4 * len(run[0]), 255 * run[0][0]) for run in _RUN.finditer(pixels))
+    bits += "0" * (-len(bits) % 8)
+    return tuple(int(bits, 2).to_bytes(len(bits) // 8))
+
+
+def _written(length: int, value: int) -> str:
+    """Runs of one value, each as long as can be, in the fewest bits."""
+    longest = 1 << _SIZES[-1]
+    parts = [longest] * (length // longest) + [length % longest] * (length % longest > 0)
+    return "".join(_run(part, value) for part in parts)
+
+
+def _run(length: int, value: int) -> str:
+    which = next(index for index, size in enumerate(_SIZES) if length <= 1 << size)
+    return f"1{which:02b}{length - 1:0{_SIZES[which]}b}{value:08b}"
 
 
 _PRESENT = bytes([0] + [1] * 255)

@@ -46,7 +46,9 @@ def write_regions(regions: Iterable[Region], config: LabelConfig) -> tuple[JsonO
 
 
 def _entries(region: Region, index: int, config: LabelConfig) -> Iterable[JsonObject]:
-    control = _control(region, config)
+    control, size = _control(region, config), getattr(region, "size", None)
+    if size is not None and min(size.width, size.height) < 1:
+        raise Rejected(f"an image of {size.width} x {size.height} pixels has no place for shapes")
     id_ = region.id or f"region-{index + 1}"
     common = {"id": id_, "from_name": control.name, "to_name": control.to_name[0]}
     place, sizes = _PLACES[type(region)](region)

@@ -60,7 +60,7 @@ def label_chart(diff: Diff, names: tuple[str, str]) -> str:
         "barmode": "group",
         "bargap": 0.3,
         "height": 90 + _ROW * len(labels),
-        "xaxis": _AXIS | {"rangemode": "tozero", "tickformat": ",d"},
+        "xaxis": _AXIS | {"rangemode": "tozero"} | _whole(max((max(bar["x"], default=0) for bar in bars), default=0)),
         "yaxis": _AXIS | ticks | {"showgrid": False, "ticklabelstandoff": 8},
     }
     return _html("labels", bars, layout)
@@ -93,7 +93,7 @@ def rows_chart(versions: Sequence[VersionInfo], tags: Mapping[str, int], compare
     layout = {
         "height": 300,
         "xaxis": _AXIS | {"type": "date"},
-        "yaxis": _AXIS | {"range": [0, most * 1.25 or 1], "tickformat": ",d"},
+        "yaxis": _AXIS | {"range": [0, most * 1.25 or 1]} | _whole(most),
     }
     return _html("rows", [line], layout)
 
@@ -110,13 +110,19 @@ def changes_chart(versions: Sequence[VersionInfo]) -> str:
         for kind, color, sign in kinds
     ]
     layout = {"barmode": "relative", "height": 240, "xaxis": _AXIS | {"type": "category", "showgrid": False}}
-    return _html("changes", bars, layout | {"yaxis": _AXIS | {"tickformat": ",d"}})
+    most = max((max(v.inserted + v.updated, v.deleted) for v in shown), default=0)
+    return _html("changes", bars, layout | {"yaxis": _AXIS | _whole(most)})
 
 
 def _html(name: str, data: list[dict[str, Any]], layout: dict[str, Any]) -> str:
     figure = required("plotly.graph_objects", "report").Figure({"data": data, "layout": _LAYOUT | layout})
     html: str = figure.to_html(config=_CONFIG, include_plotlyjs=False, full_html=False, div_id=f"chart-{name}")
     return html
+
+
+def _whole(most: int) -> dict[str, Any]:
+    """Ticks at whole numbers: plotly would put them at halves of small counts, and the format would round them."""
+    return {"tickformat": ",d"} | ({"dtick": 1} if most < 10 else {})
 
 
 def _short(label: str) -> str:

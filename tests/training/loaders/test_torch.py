@@ -27,10 +27,14 @@ from tests.training.labelled import Labelled, folder_bucket, picture, s3_bucket
 from tests.training.loaders.conftest import Made, labelled
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick_workers() -> None:
-    """Workers of a fork server are as clean as spawned ones, and torch is loaded once for all of them."""
+@pytest.fixture(autouse=True)
+def _quick_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of a fork server are as clean as spawned ones, and torch is loaded once for all of them.
+
+    A loader whose worker raised waits this long (5 s) for each worker before it ends it, whatever the dataset.
+    """
     multiprocessing.set_forkserver_preload([__name__])
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
 
 
 def ids(loader: Any) -> list[str]:
