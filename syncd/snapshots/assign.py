@@ -43,6 +43,12 @@ def assign(root: Root, table: Table, changes: Sequence[StagedChange], splits: Sp
     return assigned(changes, splits, Known() if hashed else _known(table, rows, splits))
 
 
+def split_names(root: Root, dataset: str) -> set[str]:
+    """The names of the splits that a dataset's rules ever gave."""
+    rules = (unsealed(root.read(path) or b"") or {} for path in root.paths(f"{dataset}/splits"))
+    return {name for rule in rules for name, _ in rule.get("shares", ())}
+
+
 class _InForce:
     """The rules that the splits of a dataset were given by, oldest first."""
 

@@ -68,8 +68,8 @@ def _places(lance: Any, ids: Iterable[str]) -> dict[str, _Place]:
     literals, found = [quoted(id_) for id_ in ids], dict[str, _Place]()
     for start in range(0, len(literals), MANY):
         where = is_in(KEY, literals[start : start + MANY])
-        scan = lance.scanner(columns=[KEY, "digest"], filter=where, with_row_id=True, with_row_address=True)
-        columns = (scan.to_table()[name].to_pylist() for name in (KEY, "_rowid", "_rowaddr", "digest"))
+        there = lance.to_table(columns=[KEY, "digest"], filter=where, with_row_id=True, with_row_address=True)
+        columns = (there[name].to_pylist() for name in (KEY, "_rowid", "_rowaddr", "digest"))
         found |= {id_: _Place(*place) for id_, *place in zip(*columns, strict=True)}
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from syncd.domain.errors import Rejected, Retryable
+from syncd.domain.errors import ConfigError, Problem, Rejected, Retryable
 from syncd.training.extras import required
 from syncd.training.snapshot import Snapshot
 
@@ -34,7 +34,7 @@ def log_to_mlflow(snapshot: Snapshot, run: Any = None, context: str = "training"
     """
     mlflow = required("mlflow")
     source = _source()
-    client, run_id = mlflow.MlflowClient(), _run_id(mlflow, run)
+    client, run_id = _client(mlflow), _run_id(mlflow, run)
     counted = _counted(snapshot)
     dataset = source.SnapshotDataset(snapshot, digest_of(snapshot), counted)
     entities = mlflow.entities
@@ -55,7 +55,7 @@ def uri_of_run(run_id: str) -> str:
     """The URI of the version a run recorded. Rejected: there is no such run, or it recorded none."""
     mlflow = required("mlflow")
     try:
-        found = mlflow.MlflowClient().get_run(run_id).data.tags.get(_URI)
+        found = _client(mlflow).get_run(run_id).data.tags.get(_URI)
     except mlflow.MlflowException as error:
         raise _translated(error, run_id) from error
     if not found:
@@ -78,6 +78,16 @@ def _source() -> Any:
     module = required("syncd.training.mlflow_source", "mlflow")
     required("mlflow.data.dataset_source_registry").register_dataset_source(module.SnapshotSource)
     return module
+
+
+def _client(mlflow: Any) -> Any:
+    """ConfigError where runs are kept in a database, which the skinny package cannot open."""
+    try:
+        return mlflow.MlflowClient()
+    except ModuleNotFoundError as error:
+        allowed = "the address of an MLflow server; or the whole of MLflow, for runs in a database: pip install mlflow"
+        found = f"{mlflow.get_tracking_uri().partition(':')[0]}, which needs {error.name}"
+        raise ConfigError([Problem("MLFLOW_TRACKING_URI", found, allowed)]) from None
 
 
 def _run_id(mlflow: Any, run: Any) -> str:

@@ -13,6 +13,7 @@ import orjson
 from syncd.domain.errors import Rejected
 from syncd.domain.labels.configs import LabelConfig, parse_label_config
 from syncd.domain.model import RowStatus, VersionInfo
+from syncd.snapshots.assign import split_names
 from syncd.snapshots.label_configs import read_label_config
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
@@ -84,6 +85,12 @@ class Snapshot:
         text = read_label_config(self._root, self.dataset, self.info.label_config_hash)
         return None if text is None else parse_label_config(text)
 
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits: those of the dataset's rules, and those of its rows."""
+        found = self.small(["split"], "split IS NOT NULL")["split"].unique().to_pylist()
+        return tuple(sorted({*split_names(self._root, self.dataset), *found}))
+
     @property
     def tags(self) -> list[str]:
         """The movable names that point at this version now (asked each time)."""
@@ -119,6 +126,8 @@ class Snapshot:
 
     def _reading(self, query: Query) -> Reading:
         where, columns = filter_of(query), columns_of(query, self.schema.names)
+        if (split := query.get("split")) and split not in self.splits:
+            raise Rejected(f"{self.uri} has no split {split!r}; there is: {', '.join(self.splits) or 'none'}")
         view = (lambda: self._view(query)) if query.get("tasks") else None
         return Reading(self.lance, self.uri, columns, where, view)
 
@@ -203,7 +212,7 @@ class Snapshot:
         return self.to_arrow(**query).to_pandas()
 
     def croissant(self, about: "About | None" = None) -> dict[str, Any]:
-        """Croissant metadata of this version (JSON-LD) as a dict, which `mlcroissant` loads. `about`: what people say."""
+        """Croissant metadata of this version (JSON-LD) as a dict, for `mlcroissant`. `about`: what people say."""
         from syncd.training.describe.about import About  # noqa: PLC0415 - for those who describe
         from syncd.training.describe.table import described  # noqa: PLC0415
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.acceptance.site import Site, until
 from tests.imports.files import lines
-from tests.label_studio import LabelStudioServer
+from tests.label_studio import LabelStudioServer, free_port
 
 
 def coco(path: Path, *names: str, label: str = "cat") -> Path:
@@ -89,3 +89,26 @@ def test_what_cannot_be_imported_is_told_and_nothing_is_imported(site: Site, tmp
     assert "Traceback" not in refused.stderr
     done = site.json("import", "photos", str(file), "--format", "csv", "--skip-invalid")
     assert (done["new"], len(done["left_out"])) == (1, 1)
+
+
+def test_an_annotator_that_does_not_answer_fails_the_import_which_is_kept(site: Site, tmp_path: Path) -> None:
+    file = lines(tmp_path / "x.csv", "file_name,label", "1.jpg,cat")
+    site.drop(["1.jpg"])
+    good = site.config.read_text()
+    site.config.write_text(good.replace(site.studio.url, f"http://127.0.0.1:{free_port()}"))
+    failed = site.cli("import", "photos", str(file), "--format", "csv")
+    assert failed.returncode == 1
+    assert "1 objects are not settled yet" in failed.stderr
+    assert "repeat the import, or start the daemon" in failed.stderr
+    site.config.write_text(good)
+    done = site.json("import", "photos", str(file), "--format", "csv")
+    assert (done["new"], done["known"], done["waiting"]) == (0, 1, 0)
+    (task,) = site.tasks()
+    assert len(task["annotations"]) == 1
+
+
+def test_a_bucket_that_the_dataset_has_not_is_a_configuration_error(site: Site, tmp_path: Path) -> None:
+    file = lines(tmp_path / "x.csv", "file_name,label", "1.jpg,cat")
+    refused = site.cli("import", "photos", str(file), "--format", "csv", "--bucket", "s3://typo")
+    assert refused.returncode == 78
+    assert "--bucket: one of file://" in refused.stderr

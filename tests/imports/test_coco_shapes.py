@@ -37,7 +37,7 @@ def mask(seed: int) -> Any:
     random = np.random.default_rng(seed)
     if seed % 4:
         return (random.random(random.integers(1, 60, 2)) < random.random()).astype(np.uint8)
-    pixels = np.full((700, 400), seed % 8 // 4, np.uint8)
+    pixels: Any = np.full((700, 400), seed % 8 // 4, np.uint8)
     pixels[100:600, 50:300] ^= 1
     return pixels
 

@@ -13,6 +13,7 @@ import syncd
 from syncd import open_snapshot
 from syncd.domain.errors import ConfigError, Rejected, Retryable
 from syncd.domain.model import RowStatus, VersionInfo
+from syncd.domain.splits import Splits
 from syncd.ports import Retention
 from syncd.snapshots.store import LanceSnapshots
 from tests.clock import FakeClock
@@ -218,3 +219,13 @@ def _python(code: str) -> str:
     here = Path(syncd.__file__).parent.parent
     env = {**os.environ, "PYTHONPATH": str(here)}
     return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+
+
+async def test_a_split_that_is_none_is_told_and_an_empty_one_is_empty(tmp_path: Path) -> None:
+    store = LanceSnapshots(tmp_path.as_uri(), clock=FakeClock())
+    await store.commit("fruits", [put("1", key="1.jpg")], "h", Splits({"train": 0.9, "test": 0.1}))
+    snapshot = open_snapshot(tmp_path / "fruits")
+    (taken,) = [name for name in ("train", "test") if list(snapshot.rows(split=name))]
+    assert list(snapshot.rows(split={"train": "test", "test": "train"}[taken])) == []
+    with pytest.raises(Rejected, match="has no split 'tset'; there is: test, train"):
+        snapshot.to_arrow(split="tset")
