@@ -48,16 +48,17 @@ class Announcer:
     """Set when there may be something new."""
     _labels: dict[int, Mapping[str, int]] = field(default_factory=dict)
     _begun: bool = False
+    _beginning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def begin(self) -> None:
         """Have new triggers start at the present: called before the first commit, so that it is announced."""
-        if self._begun:
-            return
-        known = [await self._progress(trigger) for trigger in self.triggers]
-        for trigger, progress in zip(self.triggers, known, strict=True):
-            if progress is None:
-                await self._save(trigger, await self._present(), [])
-        self._begun = True
+        async with self._beginning:  # nobody commits while another one still looks at what is the present
+            if self._begun:
+                return
+            for trigger in self.triggers:
+                if await self._progress(trigger) is None:
+                    await self._save(trigger, await self._present(), [])
+            self._begun = True
 
     async def look(self) -> None:
         """Announce what is new. Each trigger gets its turn; then the first trouble of any of them is raised."""

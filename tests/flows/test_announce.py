@@ -1,5 +1,6 @@
 """Versions and tag moves into deliveries, and deliveries to their target: each once, whatever goes wrong in between."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from syncd.domain.deliveries import Answer, Delivery, Status, Verdict
 from syncd.domain.errors import Rejected, Retryable
-from syncd.domain.model import Claim, DatasetStats, JsonObject, Kind, Settlement
+from syncd.domain.model import Claim, DatasetStats, JsonObject, Kind, Settlement, VersionInfo
 from syncd.domain.triggers import Conditions, Interest
 from syncd.flows.announce import Announcer
 from syncd.flows.deliver import Deliverer
@@ -145,6 +146,29 @@ async def test_a_new_trigger_starts_at_the_present(world: World) -> None:
     assert await desk.look() == []
     await desk.version("2")
     assert await desk.look() == ["photos/v2/retrain"]
+
+
+async def test_a_commit_waits_until_the_trigger_knows_the_present(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that is slow to begin must not take the first version for the past."""
+    gate, versions, first = asyncio.Event(), desk.world.snapshots.versions, True
+
+    async def slow(dataset: str) -> list[VersionInfo]:
+        nonlocal first
+        if first:
+            first = False
+            await gate.wait()
+        return await versions(dataset)
+
+    async def commit() -> None:
+        await desk.announcer.begin()
+        await desk.version("1")
+
+    monkeypatch.setattr(desk.world.snapshots, "versions", slow)
+    looking, committing = asyncio.create_task(desk.announcer.look()), asyncio.create_task(commit())
+    await asyncio.wait({committing}, timeout=0.1)
+    gate.set()
+    await asyncio.gather(looking, committing)
+    assert await desk.look() == ["photos/v1/retrain"]
 
 
 async def test_every_version_is_announced_once_in_order_also_those_of_other_processes(desk: Desk) -> None:

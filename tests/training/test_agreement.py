@@ -97,7 +97,7 @@ def test_an_ellipse_is_compared_by_its_area() -> None:
 
 def test_masks_are_compared_pixel_by_pixel() -> None:
     def mask(columns: int) -> Mask:
-        rgba = np.zeros((20, 10, 4), np.uint8)
+        rgba: Any = np.zeros((20, 10, 4), np.uint8)
         rgba[:, :columns] = 255
         return Mask(control="m", labels=("sky",), rle=tuple(encode_rle(rgba.ravel())), size=Size(10, 20))
 
