@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from syncd.cli.common import ConfigOption, JsonOption, err, out, print_json, show
 from syncd.cli.located import located
 from syncd.domain.errors import ConfigError, Problem
-from syncd.training.describe import About
 
 
 def export(
@@ -43,6 +42,7 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write one version in another format: COCO, YOLO, CSV … The same version gives the same bytes each time."""
+    from syncd.exports.formats import said_in
     from syncd.exports.run import export_snapshot, lost_text
 
     if list_:
@@ -60,7 +60,7 @@ def export(
             changed=changed,
             strict=strict,
             force=force,
-            options={**_said(at.about, format_), **_options(option or ())},
+            options={**said_in(format_, at.about.to_options()), **_options(option or ())},
             storage_options=at.storage_options,
             progress=progress,
             status=status,
@@ -105,15 +105,6 @@ def _required(version: str, format_: str, folder: Path | None) -> None:
     ]
     if missing:
         raise ConfigError(missing)
-
-
-def _said(about: About, format_: str) -> dict[str, str]:
-    """What the configuration says of the dataset, as far as the format has room for it."""
-    from syncd.exports.formats import find_format
-
-    said = about.to_options()
-    known = find_format(format_).options if said else {}
-    return {name: text for name, text in said.items() if name in known}
 
 
 def _options(given: Sequence[str]) -> dict[str, str]:

@@ -22,6 +22,12 @@ def find_format(name: str) -> Format:
     return _loaded(_points()[name])
 
 
+def said_in(name: str, said: Mapping[str, str]) -> dict[str, str]:
+    """Of what is said of a dataset, as options: what the format of that name has room for."""
+    known = find_format(name).options if said else {}
+    return {option: text for option, text in said.items() if option in known}
+
+
 def formats() -> list[Format]:
     """All installed formats that can be loaded, by name."""
     found = []

@@ -70,9 +70,13 @@ def _triggers(config: Config, name: str) -> list[Trigger]:
 
 def _surroundings(config: Config, name: str, trigger: str) -> Surroundings:
     async def publish(uri: str, out: Path, how: Mapping[str, Any]) -> None:
-        from syncd.exports.run import export_snapshot  # noqa: PLC0415 - only who publishes needs the formats
+        from syncd.exports.formats import said_in  # noqa: PLC0415 - only who publishes needs the formats
+        from syncd.exports.run import export_snapshot  # noqa: PLC0415
 
-        options = config.datasets[name].snapshots.resolved_options(f"datasets.{name}.snapshots")
-        await asyncio.to_thread(export_snapshot, uri, out=out, storage_options=options, **how)
+        dataset = config.datasets[name]
+        access = dataset.snapshots.resolved_options(f"datasets.{name}.snapshots")
+        options = {**said_in(how["format"], dataset.about.said().to_options()), **how["options"]}
+        given = {**how, "options": options, "storage_options": access}
+        await asyncio.to_thread(export_snapshot, uri, out=out, **given)
 
     return Surroundings(name, trigger, logs_folder(config) / name / trigger, publish)
