@@ -107,7 +107,7 @@ class Naming:
 
         Every merge gets a name of its own, also those that other processes have not named yet.
         """
-        overtaken = 0
+        overtaken, named = 0, None
         while overtaken < _ATTEMPTS:
             if newest and newest.table_version >= self.table.version:
                 return self._covering(newest) if self.merged else None
@@ -120,13 +120,13 @@ class Naming:
                 newest = later  # ours was overtaken, and collected meanwhile
                 continue
             if info is None:
-                return None
+                return named
             if not self._create(info):  # another took the number, or our own request was repeated
                 overtaken, newest = overtaken + 1, self.names.newest()
             elif info.table_version == self.table.version:
                 return info
             else:
-                newest = info
+                newest = named = info
         message = f"others keep naming versions of {self.names.dataset!r}: its rows are in, the next commit names them"
         raise Retryable(message)
 
