@@ -17,7 +17,8 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 async def _rows(parts: "Assembly") -> list[dict[str, Any]]:
     backlog = await parts.state.backlog()
-    return [await _row(parts, name, [lane for lane in backlog if lane.dataset.partition("/")[0] == name]) for name in parts.datasets]
+    lanes = {name: [lane for lane in backlog if lane.dataset.partition("/")[0] == name] for name in parts.datasets}
+    return [await _row(parts, name, theirs) for name, theirs in lanes.items()]
 
 
 async def _row(parts: "Assembly", name: str, lanes: list[Backlog]) -> dict[str, Any]:

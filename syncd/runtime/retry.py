@@ -54,9 +54,9 @@ class Backoff:
         if settlement.outcome is not Outcome.AGAIN or not settlement.failed:
             return settlement
         since = settlement.claim.failing_since
-        if since is not None and now - since > self.give_up_after:
-            if others_succeeded > since or not self.outlasts_outages:
-                return replace(settlement, outcome=Outcome.DEAD)
+        failed_long = since is not None and now - since > self.give_up_after
+        if failed_long and (not self.outlasts_outages or others_succeeded > (since or 0.0)):
+            return replace(settlement, outcome=Outcome.DEAD)
         return replace(settlement, delay=settlement.delay or self.delay(settlement.claim.attempts))
 
 

@@ -15,6 +15,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ from syncd.snapshots.sql import MANY, is_in, quoted
 
 _ATTEMPTS = 50  # each that fails is one that another process made
 _PAUSE_S = 0.02
+_AT_ONCE = 8  # fragments
+_SCANNED = 32_768  # rows of a batch: a tenth faster than Lance's default
 _FIRST = 1  # the number of the table version that is made empty
 
 
@@ -68,7 +71,9 @@ def _places(lance: Any, ids: Iterable[str]) -> dict[str, _Place]:
     literals, found = [quoted(id_) for id_ in ids], dict[str, _Place]()
     for start in range(0, len(literals), MANY):
         where = is_in(KEY, literals[start : start + MANY])
-        there = lance.to_table(columns=[KEY, "digest"], filter=where, with_row_id=True, with_row_address=True)
+        there = lance.to_table(
+            columns=[KEY, "digest"], filter=where, with_row_id=True, with_row_address=True, batch_size=_SCANNED
+        )
         columns = (there[name].to_pylist() for name in (KEY, "_rowid", "_rowaddr", "digest"))
         found |= {id_: _Place(*place) for id_, *place in zip(*columns, strict=True)}
     return found
@@ -90,7 +95,9 @@ def _marked(fragments: Mapping[int, Any], going: Iterable[_Place]) -> tuple[dict
     addresses: defaultdict[int, list[str]] = defaultdict(list)
     for place in going:
         addresses[place.address >> 32].append(str(place.address))
-    marked = {number: fragments[number].delete(is_in("_rowaddr", some)) for number, some in addresses.items()}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        changed = pool.map(lambda one: fragments[one[0]].delete(is_in("_rowaddr", one[1])), addresses.items())
+        marked = dict(zip(addresses, changed, strict=True))
     left = {number: metadata for number, metadata in marked.items() if metadata is not None}
     return left, [number for number in marked if number not in left]
 

@@ -1,7 +1,7 @@
 """The words of the product as types. Every floor above speaks in these; none of them does I/O.
 
 An *object* is bytes under a key in a bucket. A *task* is one object version waiting for a person.
-A *subject* is a thing that may be out of date: an object, a task, a dataset or a delivery. Times are unix seconds (UTC).
+A *subject* is a thing that may be out of date: an object, a task, a dataset, a delivery. Times are unix seconds (UTC).
 A bucket is always a URL without trailing slash (`s3://photos`, `file:///data/photos`); a key is the raw,
 decoded object name, never percent-encoded, with `/` between its parts.
 """

@@ -38,7 +38,13 @@ def cluster() -> Iterator[None]:
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.parametrize(
     "query",
-    [{}, {"status": "all"}, {"split": "it's", "retired": False}, {"tasks": "newest"}, {"split": "it's", "status": "draft"}],
+    [
+        {},
+        {"status": "all"},
+        {"split": "it's", "retired": False},
+        {"tasks": "newest"},
+        {"split": "it's", "status": "draft"},
+    ],
     ids=str,
 )
 def test_ray_reads_the_rows_of_a_query(made: Made, query: dict[str, Any]) -> None:
