@@ -47,11 +47,6 @@ def stem(name: str) -> str:
     return name.removesuffix(_extension(name))
 
 
-def safe_part(text: str) -> str:
-    """One part of a path, such as a folder called after a label."""
-    return _part(text.replace("/", "_"))
-
-
 def unique_parts(texts: Iterable[str]) -> dict[str, str]:
     """A part of a path for each text, told apart without their case."""
     return {str(text): name for text, name in unique_names({text: text.replace("/", "_") for text in texts}).items()}
