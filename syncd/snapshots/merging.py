@@ -2,7 +2,8 @@
 
 Called by `table`, in whose `lance_errors`; a second module that names Lance. Blocking. Lance's own `merge_insert` joins
 the keys of the whole table, twice where rows are deleted too. 1,000 mixed changes to 1,000,000 rows (2 cores, pylance
-14.0.2): 540 ms by it in one commit, 215 ms in one for upserts and one for deletes, 45 ms so, besides the look-up.
+14.0.2): 540 ms by it in one commit, 215 ms in one for upserts and one for deletes, 45 ms so, besides finding the rows
+(`places`).
 
 Rows that are replaced or deleted are marked so in their fragments, the new ones are one new fragment, and an
 annotation keeps its row id. What merge_insert does besides is to see that two commits at once insert the same key. Here
@@ -16,27 +17,17 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from syncd.domain.model import Row
+from syncd.snapshots.places import Place, places
 from syncd.snapshots.schema import KEY, SCHEMA, to_table
-from syncd.snapshots.sql import MANY, is_in, quoted
+from syncd.snapshots.sql import is_in
 
 _ATTEMPTS = 50  # each that fails is one that another process made
 _PAUSE_S = 0.02
 _AT_ONCE = 8  # fragments
-_SCANNED = 32_768  # rows of a batch: a tenth faster than Lance's default
 _FIRST = 1  # the number of the table version that is made empty
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a row is: its stable id, its fragment's number in the upper half of `address`; and what it is."""
-
-    row_id: int
-    address: int
-    digest: str
 
 
 def merge(lance: Any, rows: Mapping[str, Row | None]) -> tuple[Any, bool]:
@@ -45,14 +36,14 @@ def merge(lance: Any, rows: Mapping[str, Row | None]) -> tuple[Any, bool]:
     Raises what Lance raises; its CommitConflictError when others keep committing.
     """
     for attempt in range(1, _ATTEMPTS + 1):
-        places = _places(lance, rows)
-        upserts = [row for id_, row in rows.items() if row and (id_ not in places or places[id_].digest != row.digest)]
-        replaced = [places[row.annotation_id] for row in upserts if row.annotation_id in places]
-        deleted = [place for id_, place in places.items() if rows[id_] is None]
+        found = places(lance, rows.keys())
+        upserts = [row for id_, row in rows.items() if row and (id_ not in found or found[id_].digest != row.digest)]
+        replaced = [found[row.annotation_id] for row in upserts if row.annotation_id in found]
+        deleted = [place for id_, place in found.items() if rows[id_] is None]
         if not upserts and not deleted:
             return lance, False
         try:
-            return _committed(lance, upserts, places, [*replaced, *deleted]), True
+            return _committed(lance, upserts, found, [*replaced, *deleted]), True
         except OSError as error:
             was = lance.version
             lance.checkout_latest()
@@ -66,20 +57,7 @@ def _is_conflict(error: OSError) -> bool:
     return type(error).__name__ == "CommitConflictError" or "commit conflict" in str(error).lower()
 
 
-def _places(lance: Any, ids: Iterable[str]) -> dict[str, _Place]:
-    """Where the rows of these annotations are, those that are there."""
-    literals, found = [quoted(id_) for id_ in ids], dict[str, _Place]()
-    for start in range(0, len(literals), MANY):
-        where = is_in(KEY, literals[start : start + MANY])
-        there = lance.to_table(
-            columns=[KEY, "digest"], filter=where, with_row_id=True, with_row_address=True, batch_size=_SCANNED
-        )
-        columns = (there[name].to_pylist() for name in (KEY, "_rowid", "_rowaddr", "digest"))
-        found |= {id_: _Place(*place) for id_, *place in zip(*columns, strict=True)}
-    return found
-
-
-def _committed(lance: Any, upserts: Sequence[Row], places: Mapping[str, _Place], going: Sequence[_Place]) -> Any:
+def _committed(lance: Any, upserts: Sequence[Row], found: Mapping[str, Place], going: Sequence[Place]) -> Any:
     fragments = {fragment.fragment_id: fragment for fragment in lance.get_fragments()}
     if not fragments:
         return _first_rows(lance, upserts)
@@ -87,10 +65,10 @@ def _committed(lance: Any, upserts: Sequence[Row], places: Mapping[str, _Place],
     latch = min(fragments)
     if latch not in marked and latch not in removed:
         marked[latch] = fragments[latch].metadata
-    return _commit(lance, list(marked.values()), removed, _written(lance, upserts, places))
+    return _commit(lance, list(marked.values()), removed, _written(lance, upserts, found))
 
 
-def _marked(fragments: Mapping[int, Any], going: Iterable[_Place]) -> tuple[dict[int, Any], list[int]]:
+def _marked(fragments: Mapping[int, Any], going: Iterable[Place]) -> tuple[dict[int, Any], list[int]]:
     """The fragments with these rows marked as deleted, by number, and the numbers of those that hold no other."""
     addresses: defaultdict[int, list[str]] = defaultdict(list)
     for place in going:
@@ -102,17 +80,17 @@ def _marked(fragments: Mapping[int, Any], going: Iterable[_Place]) -> tuple[dict
     return left, [number for number in marked if number not in left]
 
 
-def _written(lance: Any, upserts: Sequence[Row], places: Mapping[str, _Place]) -> list[Any]:
+def _written(lance: Any, upserts: Sequence[Row], found: Mapping[str, Place]) -> list[Any]:
     """A fragment of these rows: first those that keep the id they had, then those that Lance gives one."""
     from lance.fragment import RowIdSequence, write_fragments  # noqa: PLC0415 - it takes a second to load
 
     if not upserts:
         return []
-    kept = [row for row in upserts if row.annotation_id in places]
-    new = [row for row in upserts if row.annotation_id not in places]
+    kept = [row for row in upserts if row.annotation_id in found]
+    new = [row for row in upserts if row.annotation_id not in found]
     (fragment,) = write_fragments(to_table([*kept, *new]), lance, max_rows_per_file=len(upserts))
     if kept:
-        ids = [places[row.annotation_id].row_id for row in kept]
+        ids = [found[row.annotation_id].row_id for row in kept]
         fragment.row_id_meta = RowIdSequence(ids).to_inline_metadata()
     return [fragment]
 
