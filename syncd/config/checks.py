@@ -28,7 +28,7 @@ Tables = dict[str, Mapping[str, Any]]
 
 def cross_check(data: Mapping[str, Any]) -> list[Problem]:
     """Problems between tables. `data`: the whole file, with environment, titles and data directory filled in."""
-    groups = {kind: _tables(data, kind) for kind in ("sources", "annotators", "datasets")}
+    groups = {kind: _tables(data, kind) for kind in ("buckets", "sources", "annotators", "datasets")}
     datasets = groups["datasets"]
     return [
         *_names(groups),

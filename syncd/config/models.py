@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, InstanceOf, ValidationInfo, field_validator
 
 from syncd.config.base import Count, Seconds, SecondsOrZero, Section, with_data_dir
+from syncd.config.buckets import BucketConfig
 from syncd.config.datasets import Dataset
 from syncd.config.plugins import Plugin
 
@@ -154,6 +155,7 @@ class Config(Section):
     reconcile: Reconcile = Field(Reconcile(), description="Reconciliation.")
     deliveries: Deliveries = Field(Deliveries(), description="Deliveries to triggers.")
     shutdown: Shutdown = Field(Shutdown(), description="Shutdown.")
+    buckets: dict[str, BucketConfig] = Field({}, description="Buckets of clouds, by name.")
     sources: dict[str, InstanceOf[Plugin]] = Field({}, description="Where objects and their events come from, by name.")
     annotators: dict[str, InstanceOf[Plugin]] = Field({}, description="Annotation tools, by name.")
     datasets: dict[str, Dataset] = Field({}, description="What becomes tasks, where, and how, by name.")

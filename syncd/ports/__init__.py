@@ -16,7 +16,7 @@ from syncd.ports.annotator import (
     WebhookStatus,
 )
 from syncd.ports.clock import Clock
-from syncd.ports.objects import Deliver, EventSource, ObjectStore, Seen
+from syncd.ports.objects import Deliver, EventSource, ObjectStore, Pushed, PushSource, Reply, Seen, Stores
 from syncd.ports.snapshots import Collected, Damage, Retention, SnapshotStore, TagMove, Trouble
 from syncd.ports.state import Backlog, Cursors, Deliveries, Imports, Lane, Records, Staging, StateStore, Subjects
 from syncd.ports.triggers import Publish, Surroundings, Target, Trigger
@@ -40,12 +40,16 @@ __all__ = [
     "Lane",
     "ObjectStore",
     "Publish",
+    "PushSource",
+    "Pushed",
     "Records",
+    "Reply",
     "Retention",
     "Seen",
     "SnapshotStore",
     "Staging",
     "StateStore",
+    "Stores",
     "Subjects",
     "Surroundings",
     "TagMove",

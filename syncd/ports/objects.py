@@ -1,15 +1,22 @@
 """Where objects and their events come from."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from syncd.domain.model import ObjectRef, Observation
+from syncd.domain.notifications import BadEvent
 from syncd.domain.routing import Selection
 
 Seen = tuple[ObjectRef, Observation]
 
 
-Deliver = Callable[[Sequence[Seen]], Awaitable[None]]
+class Deliver(Protocol):
+    """Where a source puts what it was told. Durable on return; Retryable: nothing of it is, send it again."""
+
+    async def __call__(self, seen: Sequence[Seen], bad: Sequence[BadEvent] = ()) -> None:
+        """Mark what was seen, of buckets that anybody wants, and keep what is bad for a person. Idempotent."""
+        ...
 
 
 class EventSource(Protocol):
@@ -35,8 +42,54 @@ class EventSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A request that was pushed at us. `headers` by lower-case names; of a name that came twice, a comma between."""
+
+    method: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Our answer. A body never echoes the input, nor says more about a refusal than its sender has to know."""
+
+    status: int = 204
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class PushSource(EventSource, Protocol):
+    """A source whose events are pushed to `/events/NAME` of the receiver. Its `run` asks for one rescan and waits."""
+
+    methods: frozenset[str]
+    """What it answers: POST, and HEAD, GET or OPTIONS where its sender probes with them."""
+
+    async def receive(self, request: Pushed, deliver: Deliver) -> Reply:
+        """Authenticate, parse, deliver, and only then answer 2xx.
+
+        A wrong signature, token or topic is a Reply of 401 or 403; Rejected (400) is a body that can never become
+        valid; Retryable (503) our own trouble, for which some senders would drop an event on any 4xx.
+        """
+        ...
+
+
+class Stores(Protocol):
+    """Where a source gets the stores of its buckets."""
+
+    def bucket(self, name: str) -> "ObjectStore":
+        """The store of `[buckets.NAME]`; one and the same for all who ask. ConfigError: there is no such table."""
+        ...
+
+    def folder(self, url: str, *, hidden: bool = False, settle: float = 0.0) -> "ObjectStore":
+        """The store of a folder, `file:///path`, as `stores.folder` says."""
+        ...
+
+
 class ObjectStore(Protocol):
-    """Object data of one bucket, read only."""
+    """Object data of one bucket."""
 
     bucket: str
 
@@ -54,4 +107,27 @@ class ObjectStore(Protocol):
 
     async def get(self, key: str, *, limit: int) -> bytes:
         """The object's bytes. Rejected when it is gone or larger than `limit` bytes."""
+        ...
+
+    async def write(self, key: str, data: bytes) -> str | None:
+        """Write a small object, whatever was there; its etag. For probes and tests: syncd never changes what it reads.
+
+        Raises Rejected where we may not write.
+        """
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Remove an object. Idempotent. For probes and tests, as `write`."""
+        ...
+
+    async def sign(self, key: str, *, expires: float) -> str | None:
+        """A URL by which anybody may GET the object for `expires` seconds; None where the store has no such thing."""
+        ...
+
+    def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The object's bytes from `start` to before `end` (None: to its end), in pieces. Rejected when it is gone."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections. Idempotent."""
         ...

@@ -15,6 +15,7 @@ from syncd.config import Dataset as DatasetConfig
 from syncd.domain.errors import ConfigError, Problem
 from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.model import Claim, Kind, Mark, Outcome, Settlement, Subject
+from syncd.domain.notifications import BadEvent
 from syncd.domain.planning import Policy
 from syncd.domain.routing import Route, Routes, Selection
 from syncd.flows.announce import Announcer
@@ -41,7 +42,7 @@ from syncd.runtime.worker import Flow, Pace, Workers
 from syncd.service.triggers import by_lane, delivery_backoff, make_announcers
 from syncd.snapshots.store import LanceSnapshots
 from syncd.state import open_state
-from syncd.stores import open_store
+from syncd.stores import Stores
 
 DatasetFlow = Callable[[Dataset, Sequence[Claim]], Awaitable[list[Settlement]]]
 
@@ -63,7 +64,7 @@ class Assembly:
     announcers: Mapping[str, Announcer] = field(default_factory=dict)
     """Of those datasets that have triggers."""
 
-    async def deliver(self, seen: Sequence[Seen]) -> None:
+    async def deliver(self, seen: Sequence[Seen], bad: Sequence[BadEvent] = ()) -> None:
         """Mark what a source saw, for every dataset it belongs to; durable on return."""
         linger = self.config.worker.linger
         marks = [
@@ -158,7 +159,9 @@ async def assemble(config: Config, *, exclusive: bool, observing: bool = False) 
         annotators = {name: p.factory(p.options, clock=clock) for name, p in config.annotators.items()}
         for annotator in annotators.values():
             stack.push_async_callback(annotator.close)
-        sources = {name: _source(name, p, clock) for name, p in config.sources.items()}
+        stores = open_stores(config, clock)
+        stack.push_async_callback(stores.close)
+        sources = {name: _source(name, p, stores, clock) for name, p in config.sources.items()}
         _refuse_shared_buckets(sources)
         parts = _connected(config, clock, state, annotators, sources)
         parts.announcers = make_announcers(config, parts.datasets, parts.snapshots)
@@ -172,7 +175,14 @@ async def assemble(config: Config, *, exclusive: bool, observing: bool = False) 
 def buckets_of(config: Config, dataset: str) -> list[str]:
     """The buckets of a dataset's sources, without reaching any."""
     sources = config.datasets[dataset].sources
-    return [bucket for name in sources for bucket in _source(name, config.sources[name], SystemClock()).stores]
+    clock = SystemClock()
+    stores = open_stores(config, clock)
+    return [bucket for name in sources for bucket in _source(name, config.sources[name], stores, clock).stores]
+
+
+def open_stores(config: Config, clock: Clock) -> Stores:
+    """The stores of the configured buckets, without reaching any."""
+    return Stores({}, clock)
 
 
 def _make_folder(folder: Path) -> None:
@@ -183,8 +193,8 @@ def _make_folder(folder: Path) -> None:
         raise ConfigError([Problem("data_dir", f"{folder}: {error.strerror}", allowed)]) from None
 
 
-def _source(name: str, plugin: Plugin, clock: Clock) -> EventSource:
-    made: EventSource = plugin.factory(name, plugin.options, open_store=open_store, clock=clock)
+def _source(name: str, plugin: Plugin, stores: Stores, clock: Clock) -> EventSource:
+    made: EventSource = plugin.factory(name, plugin.options, stores=stores, clock=clock)
     return made
 
 

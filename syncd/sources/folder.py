@@ -19,7 +19,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from syncd.domain.errors import ConfigError, Problem, Retryable
 from syncd.domain.model import ObjectRef, Observation
 from syncd.domain.routing import Selection, bucket_url
-from syncd.ports import Clock, Deliver, ObjectStore, Seen
+from syncd.ports import Clock, Deliver, ObjectStore, Seen, Stores
 from syncd.sources.feed import Feed
 from syncd.sources.pending import Waiting
 from syncd.sources.watching import Watch
@@ -60,15 +60,13 @@ class FolderSource:
 
     Options = FolderOptions
 
-    def __init__(
-        self, name: str, options: FolderOptions, *, open_store: Callable[..., ObjectStore], clock: Clock
-    ) -> None:
+    def __init__(self, name: str, options: FolderOptions, *, stores: Stores, clock: Clock) -> None:
         self.name = name
         self.selection = Selection(options.include, options.exclude, hidden=options.hidden, origin=f"sources.{name}")
         self.degraded = ""
         self._options = options
         self._bucket = bucket_url(str(options.path))
-        self._store = open_store(self._bucket, hidden=options.hidden, settle=options.settle, now=clock.now)
+        self._store = stores.folder(self._bucket, hidden=options.hidden, settle=options.settle)
         self.stores: Mapping[str, ObjectStore] = {self._bucket: self._store}
         self._clock = clock
 

@@ -12,11 +12,12 @@ import pytest
 
 from syncd.domain.errors import Retryable
 from syncd.domain.model import ObjectRef, Observation
+from syncd.domain.notifications import BadEvent
 from syncd.ports import EventSource, Seen
 from syncd.runtime.clock import SystemClock
 from syncd.sources.folder import FolderOptions, FolderSource
 from syncd.sources.memory import MemorySource
-from syncd.stores import open_store
+from syncd.stores import Stores
 from syncd.stores.memory import MemoryStore
 from tests.clock import FakeClock
 from tests.sources.waiting import until
@@ -49,7 +50,9 @@ class FolderWorld:
     def __init__(self, root: Path) -> None:
         self.root = root
         options = FolderOptions(path=root, settle=0.1)
-        self.source: EventSource = FolderSource("folder", options, open_store=open_store, clock=SystemClock())
+        self.source: EventSource = FolderSource(
+            "folder", options, stores=Stores({}, SystemClock()), clock=SystemClock()
+        )
 
     def put(self, key: str) -> None:
         path = self.root / key
@@ -72,7 +75,7 @@ class Taker:
         self.rescans = 0
         self._busy = False
 
-    async def deliver(self, seen: Sequence[Seen]) -> None:
+    async def deliver(self, seen: Sequence[Seen], bad: Sequence[BadEvent] = ()) -> None:
         self.calls += 1
         self.overlapped |= self._busy
         self._busy = True

@@ -19,11 +19,12 @@ from structlog.testing import capture_logs
 
 from syncd.domain.errors import ConfigError
 from syncd.domain.model import Observation
+from syncd.domain.notifications import BadEvent
 from syncd.ports import Clock, ObjectStore, Seen
 from syncd.runtime.clock import SystemClock
 from syncd.sources import feed
 from syncd.sources.folder import FolderOptions, FolderSource
-from syncd.stores import open_store
+from syncd.stores import Stores
 from tests.sources.waiting import until
 
 
@@ -59,12 +60,14 @@ class Watched:
         self.looked: list[str] = []
         self.seen: list[tuple[str, Observation]] = []
         self.rescans = 0
-        self.source = FolderSource(
-            "photos", FolderOptions(path=root, **options), open_store=self._open_store, clock=clock
-        )
+        self._stores = Stores({}, clock)
+        self.source = FolderSource("photos", FolderOptions(path=root, **options), stores=self, clock=clock)
 
-    def _open_store(self, bucket: str, **options: Any) -> ObjectStore:
-        looked, store = self.looked, open_store(bucket, **options)
+    def bucket(self, name: str) -> ObjectStore:
+        return self._stores.bucket(name)
+
+    def folder(self, url: str, **options: Any) -> ObjectStore:
+        looked, store = self.looked, self._stores.folder(url, **options)
         head = store.head
 
         async def counted(key: str) -> Observation:
@@ -74,7 +77,7 @@ class Watched:
         store.head = counted  # type: ignore[method-assign]
         return store
 
-    async def deliver(self, seen: Sequence[Seen]) -> None:
+    async def deliver(self, seen: Sequence[Seen], bad: Sequence[BadEvent] = ()) -> None:
         self.seen += [(ref.key, observation) for ref, observation in seen]
 
     def rescan(self) -> None:

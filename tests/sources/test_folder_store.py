@@ -16,8 +16,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from syncd.domain.errors import ConfigError, Rejected, Retryable
-from syncd.stores import open_store
+from syncd.stores import Stores
 from syncd.stores.folder import FolderStore
+from tests.clock import FakeClock
 
 
 @pytest.fixture
@@ -292,12 +293,13 @@ async def test_a_file_written_just_now_is_seen_as_not_settled(root: Path) -> Non
 async def test_a_store_is_opened_by_its_url(root: Path) -> None:
     (root / "my photos").mkdir()
     (root / "my photos" / "a").write_bytes(b"x")
-    store = open_store(f"file://{root}/my%20photos", now=lambda: 7.0)
-    assert [(ref.key, seen.observed_at) async for page in store.list() for ref, seen in page] == [("a", 7.0)]
+    clock = FakeClock()
+    store = Stores({}, clock).folder(f"file://{root}/my%20photos")
+    assert [(ref.key, seen.observed_at) async for page in store.list() for ref, seen in page] == [("a", clock.now())]
     assert store.bucket == f"file://{root}/my%20photos"
 
 
 @pytest.mark.parametrize("url", ["s3://photos", "photos", "file://host/share", ""])
 def test_a_url_that_is_not_supported_is_refused_with_what_is(url: str) -> None:
     with pytest.raises(ConfigError, match="file:///"):
-        open_store(url)
+        Stores({}, FakeClock()).folder(url)

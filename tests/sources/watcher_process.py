@@ -7,13 +7,14 @@ from pathlib import Path
 
 import structlog
 
+from syncd.domain.notifications import BadEvent
 from syncd.ports import Seen
 from syncd.runtime.clock import SystemClock
 from syncd.sources.folder import FolderOptions, FolderSource
-from syncd.stores import open_store
+from syncd.stores import Stores
 
 
-async def take(seen: Sequence[Seen]) -> None:
+async def take(seen: Sequence[Seen], bad: Sequence[BadEvent] = ()) -> None:
     """Print what the test waits for."""
     for ref, _ in seen:
         if ref.key.startswith("made unseen"):
@@ -29,6 +30,6 @@ def say(line: str) -> None:
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     options = FolderOptions(path=Path(sys.argv[1]))
-    asyncio.run(
-        FolderSource("photos", options, open_store=open_store, clock=SystemClock()).run(take, lambda: say("rescan"))
-    )
+    clock = SystemClock()
+    source = FolderSource("photos", options, stores=Stores({}, clock), clock=clock)
+    asyncio.run(source.run(take, lambda: say("rescan")))

@@ -16,7 +16,7 @@ from syncd.domain.etags import bare_etag
 from syncd.domain.model import StagedChange
 from syncd.snapshots.location import open_root
 from syncd.snapshots.store import LanceSnapshots
-from syncd.stores import open_store
+from syncd.stores import Stores
 from syncd.training.media import MediaCache
 from syncd.training.snapshot import Snapshot
 from tests.clock import FakeClock
@@ -48,7 +48,7 @@ class Bucket:
     async def etag(self, key: str) -> str | None:
         """What the daemon's store says of a folder's file; of an S3 object what a notification carries: no quotes."""
         if self.folder:
-            return (await open_store(self.url).head(key)).etag
+            return (await Stores({}, FakeClock()).folder(self.url).head(key)).etag
         return bare_etag(obstore.head(self.objects, key)["e_tag"] or "")
 
 
