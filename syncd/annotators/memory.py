@@ -91,6 +91,7 @@ class MemoryDataset(PersonAtWork):
         self._annotator = annotator
         self.clock, self.changes, self.answers = annotator.clock, annotator.changes, annotator.answers
         self._xml = spec.label_config
+        self._link = spec.link or (lambda ref: f"{ref.bucket}/{ref.key}")
 
     @property
     def highest_task_id(self) -> int:
@@ -116,7 +117,7 @@ class MemoryDataset(PersonAtWork):
         config = parse_label_config(self._xml)
         if config.structured:
             return json_task_data(config, text or "")
-        return {config.variables[0]: text if config.inline_text else f"{ref.bucket}/{ref.key}"}
+        return {config.variables[0]: text if config.inline_text else self._link(ref)}
 
     async def import_tasks(self, marker: str, tasks: Sequence[NewTask]) -> list[str]:
         """As the port says. Rejected names the tasks that lack variables of the label config."""

@@ -1,6 +1,6 @@
 """The annotation tool: a server of it, and one dataset inside."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,8 @@ WEBHOOK_SECRET_HEADER = "X-Syncd-Secret"  # noqa: S105 - the header's name
 class DatasetSpec:
     """What a dataset shall be in its annotator. `buckets` are those whose objects people must be able to see.
 
+    `link`: makes what task data holds to show an object; None: what the annotator reaches by itself.
+
     `on_drift`: what to do when the label config there is another than ours: "refuse" (ConfigError), "warn",
     or "update".
     """
@@ -24,6 +26,7 @@ class DatasetSpec:
     label_config: str
     buckets: tuple[str, ...] = ()
     on_drift: str = "warn"
+    link: Callable[[ObjectRef], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

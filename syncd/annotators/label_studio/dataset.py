@@ -4,7 +4,7 @@ Made by `server`, used by the flows through the port. Ids are the server's integ
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, TypeVar
 
 from syncd.annotators.label_studio import retiring, webhook
@@ -13,7 +13,6 @@ from syncd.annotators.label_studio.drafts import drafts_of
 from syncd.annotators.label_studio.errors import Refused, in_project, shortened
 from syncd.annotators.label_studio.listing import Listing, among, where
 from syncd.annotators.label_studio.reading import BATCH, KEY, task_content, task_key
-from syncd.annotators.label_studio.storages import Storages
 from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.labels.task_data import json_task_data
@@ -28,17 +27,20 @@ _ITEM = re.compile(r"Errors? .*?at item (\d+): (.*?)(?: ::| \[assume|$)", re.DOT
 
 
 class LabelStudioDataset:
-    """One project. `config` is its label config, with a primary object tag; `created_at` as the server says."""
+    """One project. `config` is its label config, with a primary object tag; `created_at` as the server says.
+
+    `link` makes what task data holds to show an object.
+    """
 
     def __init__(
-        self, listing: Listing, storages: Storages, config: LabelConfig, *, drift: str, created_at: str
+        self, listing: Listing, link: Callable[[ObjectRef], str], config: LabelConfig, *, drift: str, created_at: str
     ) -> None:
         self.url = f"{listing.client.url}/projects/{listing.project}"
         self.identity = f"project {listing.project} of {created_at}"
         self.drift = drift
         self.project = listing.project
         self._client = listing.client
-        self._storages = storages
+        self._link = link
         self._listing = listing
         self._config = config
 
@@ -50,7 +52,7 @@ class LabelStudioDataset:
     def task_data(self, ref: ObjectRef, text: str | None) -> JsonObject:
         """As the port says. Rejected for what the server can neither show nor store."""
         if not self.inline_text:
-            return {self._config.variables[0]: self._storages.uri(ref)}
+            return {self._config.variables[0]: self._link(ref)}
         if text is None or "\0" in text:
             raise Rejected(f"{ref.id}: Label Studio stores no text with NUL characters; is this a text object?")
         return json_task_data(self._config, text) if self._config.structured else {self._config.variables[0]: text}

@@ -4,33 +4,65 @@ Used by `syncd.config` (validation, documentation) and by `LabelStudio`. Nothing
 """
 
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from syncd.secrets import SecretRef
 
+_VENDORS = {
+    "s3": frozenset({"endpoint", "region", "access_key_id", "secret_access_key", "session_token"}),
+    "gs": frozenset({"service_account"}),
+    "az": frozenset({"account_name", "account_key"}),
+}
 
-class S3Link(BaseModel):
-    """How Label Studio itself reaches an S3 bucket, to show its objects to people."""
+
+class StorageLink(BaseModel):
+    """How Label Studio itself reaches a bucket, to show its objects to people."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    bucket: str = Field(pattern=r"^s3://[^/\s]+$", description="Bucket URL, `s3://name`.")
-    endpoint: str | None = Field(None, description="S3 endpoint URL as Label Studio reaches it. Default: Amazon's own.")
-    region: str | None = Field(None, description="Region name. Default: what the endpoint implies.")
-    access_key_id: SecretRef | None = Field(
-        None, description="Where the access key id is. Default: Label Studio's own credentials."
+    bucket: str = Field(
+        pattern=r"^(s3|gs|az)://[^/\s]+$", description="Bucket URL, `s3://name`, `gs://name` or `az://container`."
     )
-    secret_access_key: SecretRef | None = Field(
-        None, description="Where the secret access key is. Default: Label Studio's own credentials."
-    )
-    session_token: SecretRef | None = Field(None, description="Where the session token is. Default: none.")
     presign: bool = Field(
         False,
         description="Send browsers to presigned URLs of the bucket instead of proxying through Label Studio. "
         "Default: false.",
     )
+    endpoint: str | None = Field(
+        None, description="s3: endpoint URL as Label Studio reaches it. Default: Amazon's own."
+    )
+    region: str | None = Field(None, description="s3: region name. Default: what the endpoint implies.")
+    access_key_id: SecretRef | None = Field(
+        None, description="s3: where the access key id is. Default: Label Studio's own credentials."
+    )
+    secret_access_key: SecretRef | None = Field(
+        None, description="s3: where the secret access key is. Default: Label Studio's own credentials."
+    )
+    session_token: SecretRef | None = Field(None, description="s3: where the session token is. Default: none.")
+    service_account: SecretRef | None = Field(
+        None, description="gs: where the service account's JSON key is. Default: Label Studio's own credentials."
+    )
+    account_name: str | None = Field(
+        None, description="az: name of the storage account. Default: Label Studio's AZURE_BLOB_ACCOUNT_NAME."
+    )
+    account_key: SecretRef | None = Field(
+        None, description="az: where the account's key is. Default: Label Studio's AZURE_BLOB_ACCOUNT_KEY."
+    )
+
+    @property
+    def vendor(self) -> str:
+        """`s3`, `gs` or `az`."""
+        return self.bucket.partition("://")[0]
+
+    @model_validator(mode="after")
+    def _of_its_vendor(self) -> Self:
+        others = frozenset().union(*_VENDORS.values()) - _VENDORS[self.vendor]
+        if foreign := sorted(self.model_fields_set & others):
+            raise ValueError(f"{', '.join(foreign)} cannot be set for a bucket of {self.vendor}://")
+        return self
 
 
 class LabelStudioOptions(BaseModel):
@@ -64,7 +96,9 @@ class LabelStudioOptions(BaseModel):
         description="The server's LOCAL_FILES_DOCUMENT_ROOT; needed for `file://` buckets, which have to lie "
         "inside it, under the same path on both hosts. Default: none.",
     )
-    storages: tuple[S3Link, ...] = Field((), description="How Label Studio reaches each `s3://` bucket. Default: none.")
+    storages: tuple[StorageLink, ...] = Field(
+        (), description="How Label Studio reaches each bucket that is no folder. Default: none."
+    )
 
     @field_validator("url")
     @classmethod

@@ -5,6 +5,7 @@ unique there, so a title that two projects carry is an error a person has to res
 """
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -18,7 +19,7 @@ from syncd.annotators.label_studio.storages import Storages
 from syncd.domain.errors import ConfigError, Problem, Retryable
 from syncd.domain.events import AnnotationEvent, parse_label_studio
 from syncd.domain.labels.configs import LabelConfig, parse_label_config
-from syncd.domain.model import JsonObject
+from syncd.domain.model import JsonObject, ObjectRef
 from syncd.ports import AnnotatorInfo, Clock, DatasetSpec
 
 _PAGE = 100
@@ -66,19 +67,19 @@ class LabelStudio:
     async def find_dataset(self, title: str) -> LabelStudioDataset | None:
         """As the port says; ConfigError when two projects carry the title."""
         project = await self._find(title)
-        return self._dataset(project, "") if project else None
+        return self._dataset(project, "", self._storages.uri) if project else None
 
     async def ensure_dataset(self, spec: DatasetSpec) -> LabelStudioDataset:
-        """As the port says. The buckets' storages are ensured too, unless tasks are made of the objects' text."""
+        """As the port says. The buckets' storages are ensured too, where tasks link to them."""
         ours = _showing(spec.label_config)
         project = await self._find(spec.title)
         if project is None:
-            if not ours.inline_text:
+            if not (ours.inline_text or spec.link):
                 self._storages.check(spec.buckets)
             project = await self._create(spec)
         drift = await self._settle_drift(project, spec, ours)
-        dataset = self._dataset(project, drift)
-        if not dataset.inline_text:
+        dataset = self._dataset(project, drift, spec.link or self._storages.uri)
+        if not (dataset.inline_text or spec.link):
             await self._storages.ensure(dataset.project, spec.buckets)
         return dataset
 
@@ -86,10 +87,10 @@ class LabelStudio:
         """As the port says."""
         await self._client.close()
 
-    def _dataset(self, project: JsonObject, drift: str) -> LabelStudioDataset:
+    def _dataset(self, project: JsonObject, drift: str, link: Callable[[ObjectRef], str]) -> LabelStudioDataset:
         config = _showing(project["label_config"])
         listing = Listing(self._client, project["id"], overlap=self._overlap)
-        return LabelStudioDataset(listing, self._storages, config, drift=drift, created_at=project["created_at"])
+        return LabelStudioDataset(listing, link, config, drift=drift, created_at=project["created_at"])
 
     async def _find(self, title: str) -> JsonObject | None:
         """The server's title filter finds parts of titles, whatever their case: the exact one is picked here."""

@@ -4,19 +4,17 @@ Used by `server` when it ensures a dataset. Found again by what they connect to;
 and is refreshed each time, so that rotated credentials reach the server; those made by people are left alone.
 """
 
-from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
 from urllib.parse import quote, unquote
 
 import structlog
 
 from syncd.annotators.label_studio.client import Client
 from syncd.annotators.label_studio.errors import Forbidden, Refused, ServerFault
-from syncd.annotators.label_studio.options import LabelStudioOptions, S3Link
+from syncd.annotators.label_studio.options import LabelStudioOptions
+from syncd.annotators.label_studio.storage_links import VENDORS, fields, refused
 from syncd.domain.errors import ConfigError, Problem, Rejected, SyncdError
 from syncd.domain.model import ObjectRef
-from syncd.secrets import SecretRef
 
 log = structlog.get_logger()
 
@@ -40,7 +38,8 @@ class Storages:
             return LOCAL_URL + quote(f"{path}/{ref.key}")
         if "?" in ref.key:  # the server cuts such a key there, and there is no way to escape it
             raise Rejected(f"{ref.id}: Label Studio cannot show an object with `?` in its key; rename the object")
-        return f"{ref.bucket}/{ref.key}"
+        scheme, _, name = ref.bucket.partition("://")
+        return f"{VENDORS[scheme].scheme if scheme in VENDORS else scheme}://{name}/{ref.key}"
 
     def check(self, buckets: tuple[str, ...]) -> None:
         """ConfigError for what could not be shown in a project yet to be made, as far as that shows without it."""
@@ -50,15 +49,15 @@ class Storages:
             elif bucket not in self._links:
                 raise _unreachable(bucket)
             else:
-                _s3_fields(self._links[bucket])  # reads the secrets
+                fields(self._links[bucket])  # reads the secrets
 
     async def ensure(self, project: int, buckets: tuple[str, ...]) -> None:
         """Have one storage for each bucket. Idempotent. ConfigError says what keeps the server from showing it."""
         for bucket in buckets:
             if bucket.startswith("file://"):
                 await self._ensure_local(project, bucket)
-            elif bucket.startswith("s3://"):
-                await self._ensure_s3(project, bucket)
+            elif bucket.partition("://")[0] in VENDORS:
+                await self._ensure_cloud(project, bucket)
             else:
                 raise _unreachable(bucket)
 
@@ -86,54 +85,36 @@ class Storages:
             raise _local_refused(error, bucket) from None
         log.info("storage.connected", project=project, bucket=bucket)
 
-    async def _ensure_s3(self, project: int, bucket: str) -> None:
-        name, api = bucket.removeprefix("s3://"), self._client.sdk.import_storage.s3
-        stored = await self._client.read("listing S3 storages", lambda: api.list(project=project))
-        of_bucket = [storage for storage in stored if storage.bucket == name]
+    async def _ensure_cloud(self, project: int, bucket: str) -> None:
+        scheme, _, name = bucket.partition("://")
+        vendor, link = VENDORS[scheme], self._links.get(bucket)
+        api = getattr(self._client.sdk.import_storage, vendor.api)
+        stored = await self._client.read("listing storages", lambda: api.list(project=project))
+        of_bucket = [storage for storage in stored if getattr(storage, vendor.container) == name]
         ours = next((storage for storage in of_bucket if storage.title == TITLE), None)
-        link = self._links.get(bucket)
-        if link is None:
-            if of_bucket:
-                return
-            raise _unreachable(bucket)
-        if of_bucket and ours is None:
+        if of_bucket and (ours is None or link is None):
             return
-        fields = {"project": project, "bucket": name, **_CONNECT_ONLY, **_s3_fields(link)}
+        if link is None:
+            raise _unreachable(bucket)
+        told = {"project": project, vendor.container: name, **_CONNECT_ONLY, **fields(link)}
         try:
             await self._client.write(
-                "connecting an S3 storage",
-                lambda: api.update(ours.id, **fields) if ours else api.create(**fields),
+                "connecting a storage", lambda: api.update(ours.id, **told) if ours else api.create(**told)
             )
         except (Refused, Forbidden, ServerFault) as error:
-            raise _s3_refused(error, link) from None
+            raise refused(error, link) from None
         log.info("storage.connected", project=project, bucket=bucket)
 
 
 def _unreachable(bucket: str) -> ConfigError:
-    if not bucket.startswith("s3://"):
-        return _config("buckets", bucket, "Label Studio shows objects of `file://` and `s3://` buckets here")
+    if bucket.partition("://")[0] not in VENDORS:
+        return _config("buckets", bucket, "Label Studio shows objects of file://, s3://, gs:// and az:// buckets here")
     allowed = f"an entry that says how Label Studio reaches {bucket}; without it people cannot see its objects"
     return _config("storages", "", allowed)
 
 
 def _path(bucket: str) -> PurePosixPath:
     return PurePosixPath(unquote(bucket.removeprefix("file://")))
-
-
-def _s3_fields(link: S3Link) -> Mapping[str, Any]:
-    fields = {
-        "presign": link.presign,
-        "s3endpoint": link.endpoint,
-        "region_name": link.region,
-        "aws_access_key_id": _secret(link.access_key_id, "access_key_id"),
-        "aws_secret_access_key": _secret(link.secret_access_key, "secret_access_key"),
-        "aws_session_token": _secret(link.session_token, "session_token"),
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _secret(place: SecretRef | None, field: str) -> str | None:
-    return place.read(f"storages.{field}") if place else None
 
 
 def _local_refused(error: Refused, bucket: str) -> SyncdError:
@@ -148,17 +129,6 @@ def _local_refused(error: Refused, bucket: str) -> SyncdError:
     if "LOCAL_FILES_DOCUMENT_ROOT" in said:
         found = f"the folder of {bucket} is not inside the root the server uses"
         return _config("local_files_root", found, "the value the server has for LOCAL_FILES_DOCUMENT_ROOT")
-    return error
-
-
-def _s3_refused(error: Refused | Forbidden | ServerFault, link: S3Link) -> SyncdError:
-    where = f"Label Studio cannot use {link.bucket}"
-    if "reserved network address" in error.detail:
-        allowed = "an endpoint at a public address, or LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false on the server"
-        return _config("storages", f"{where}: its SSRF protection forbids the endpoint's private address", allowed)
-    if isinstance(error, Refused) or "s3 endpoints" in error.detail:  # the server's word for a failed connection
-        allowed = "a bucket, endpoint and credentials with which the server itself can connect"
-        return _config("storages", f"{where}: it cannot connect, or was refused there", allowed)
     return error
 
 

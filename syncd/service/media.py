@@ -1,0 +1,62 @@
+"""Builds the links by which people see objects through syncd, and the route they lead to.
+
+Used by `assembly` and the daemon, for datasets whose `media` is "signed". The secret of the links is made once and kept
+in the state: with another state all links end.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from syncd.config import Config
+from syncd.domain.media_links import MediaLinks
+from syncd.domain.model import ObjectRef, TaskState
+from syncd.flows.context import Dataset
+from syncd.ports import ObjectStore, StateStore
+from syncd.runtime.clock import SystemClock
+from syncd.web.media import MediaRoute
+
+_SECRET = "media-secret"  # noqa: S105 - a cursor's name
+_SHOWN = (TaskState.ACTIVE, TaskState.RETIRED)
+
+
+async def media_links(state: StateStore, config: Config) -> MediaLinks:
+    """The links of this state."""
+    known = await state.get(_SECRET)
+    if known is None:
+        await state.put(_SECRET, known := secrets.token_hex(32))
+    return MediaLinks(config.receiver.public_url, bytes.fromhex(known))
+
+
+def link_signed(links: MediaLinks, datasets: Mapping[str, Dataset]) -> None:
+    """Have the tasks of these datasets hold such links."""
+    for name, dataset in datasets.items():
+        dataset.spec = replace(dataset.spec, link=partial(links.link, name))
+
+
+def media_route(links: MediaLinks, state: StateStore, datasets: Mapping[str, Dataset], config: Config) -> MediaRoute:
+    """The route to the objects that have a task in one of these datasets."""
+    receiver = config.receiver
+    find = _WithTask(datasets, state).find
+    return MediaRoute(links, find, SystemClock(), receiver.media_lifetime, receiver.media_presign)
+
+
+def signed(datasets: Mapping[str, Dataset], config: Config) -> dict[str, Dataset]:
+    """Those whose media are signed."""
+    return {name: dataset for name, dataset in datasets.items() if config.datasets[name].media == "signed"}
+
+
+@dataclass(frozen=True, slots=True)
+class _WithTask:
+    datasets: Mapping[str, Dataset]
+    state: StateStore
+
+    async def find(self, name: str, ref: ObjectRef) -> ObjectStore | None:
+        """As `web.media.Find` says."""
+        dataset = self.datasets.get(name)
+        if dataset is None or ref.bucket not in dataset.stores:
+            return None
+        records = await self.state.records(name, [ref])
+        shown = any(record.state in _SHOWN for record in records.get(ref, ()))
+        return dataset.stores[ref.bucket] if shown else None

@@ -1,0 +1,1 @@
+"""Pages and bytes for browsers, served by the receiver's port."""
