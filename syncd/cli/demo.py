@@ -6,6 +6,7 @@ It tells what it does, step by step with times. A scripted annotator stands in f
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,16 +20,28 @@ from syncd.domain.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from syncd.cli.demo_site import DemoSite
 
+
+class Queue(StrEnum):
+    """How the demo's bucket tells of its objects, where it is no folder."""
+
+    WEBHOOK = "webhook"
+    SQS = "sqs"
+
+
 KeepOption = Annotated[bool, typer.Option("--keep", help="Leave it running, to label in the browser; Ctrl-C ends it.")]
+QueueOption = Annotated[
+    Queue | None,
+    typer.Option(help="A bucket on a local S3 server instead of a folder; its events come so (extra `servers`)."),
+]
 DataDirOption = Annotated[
     Path | None, typer.Option(help="Where it lives; else $SYNCD_DATA_DIR, else your data folder.")
 ]
 
 
-def demo(keep: KeepOption = False, data_dir: DataDirOption = None) -> None:
-    """Folder → Label Studio → versioned snapshot → training, for real, in a minute or two."""
+def demo(queue: QueueOption = None, keep: KeepOption = False, data_dir: DataDirOption = None) -> None:
+    """Bucket → Label Studio → versioned snapshot → training, for real, in a minute or two."""
     story = Story()
-    with _site(data_dir) as site:
+    with _site(data_dir, queue) as site:
         _bring_up(site, story)
         _photographs_become_tasks(site, story)
         _annotations_become_a_version(site, story)
@@ -40,13 +53,13 @@ def demo(keep: KeepOption = False, data_dir: DataDirOption = None) -> None:
 
 
 @contextmanager
-def _site(data_dir: Path | None) -> "Iterator[DemoSite]":
+def _site(data_dir: Path | None, queue: Queue | None) -> "Iterator[DemoSite]":
     try:  # here, because the rest of the command line does without these extras
         from syncd.cli.demo_site import DemoSite
     except ModuleNotFoundError as error:
         extra = "the extra: pip install 'syncd[demo]'"
         raise ConfigError([Problem("demo", f"no module {error.name}", extra)]) from None
-    with DemoSite(data_dir) as site:
+    with DemoSite(data_dir, queue) as site:
         yield site
 
 
@@ -80,14 +93,14 @@ def _bring_up(site: "DemoSite", story: Story) -> None:
         running = site.bring_up_label_studio(step.say)
         step.result = f"{running.url}, installed and started by syncd"
     with story.step("syncd") as step:
-        site.start_daemon()
-        step.result = f"the daemon watches {site.photos}"
+        site.start_daemon(step.say)
+        step.result = site.bucket.tells
 
 
 def _photographs_become_tasks(site: "DemoSite", story: Story) -> None:
     with story.step("photographs arrive") as step:
         count = site.drop_photographs()
-        step.result = f"{count} real photographs dropped into the folder"
+        step.result = f"{count} real photographs put into the bucket"
     with story.step("tasks appear") as step:
         step.result = f"{site.wait_for_tasks(count)} tasks in Label Studio, each once, pictures visible"
 
@@ -121,7 +134,7 @@ def _wait_for_people(site: "DemoSite") -> None:
     text = (
         f"[bold]{site.dataset_url()}[/]\nlog in as  {running.username}\npassword   {running.password}\n\n"
         f"Label a picture and submit it: a new version comes some seconds later.\n"
-        f"Drop a picture into {site.photos}: it becomes a task.\nCtrl-C ends the demo."
+        f"{site.bucket.invites}\nCtrl-C ends the demo."
     )
     out.print(Panel.fit(text, title="your turn"), highlight=False)
     try:

@@ -20,6 +20,8 @@ from PIL import Image
 import syncd
 from syncd.annotators.label_studio.local import LocalLabelStudio, Running, default_data_dir
 from syncd.annotators.label_studio.person import Person
+from syncd.cli.demo import Queue
+from syncd.cli.demo_buckets import KEYS, DemoBucket, FolderBucket, QueueBucket, WebhookBucket
 from syncd.domain.errors import ConfigError, Rejected, Retryable
 from syncd.domain.model import JsonObject, VersionInfo
 
@@ -48,9 +50,7 @@ data_dir = "{home}"
 [receiver]
 port = {port}
 
-[sources.photos]
-type = "folder"
-path = "{photos}"
+{sources}
 
 [annotators.studio]
 type = "label-studio"
@@ -62,13 +62,23 @@ local_files_root = "{home}"
 annotator = "studio"
 title = "{title}"
 sources = ["photos"]
+media = "{media}"
 task = "object-detection"
 labels = ["person", "cat", "cup", "rocket", "motorcycle"]
 
 [datasets.photos.snapshots]
+url = "{snapshots}"
+storage_options = {{ {options} }}
 after_changes = {first}
 after_quiet = 2
 """
+
+
+_BUCKETS: dict[Queue | None, Callable[[Path], DemoBucket]] = {
+    None: FolderBucket,
+    Queue.WEBHOOK: WebhookBucket,
+    Queue.SQS: QueueBucket,
+}
 
 
 class DemoSite:
@@ -76,9 +86,10 @@ class DemoSite:
 
     running: Running
 
-    def __init__(self, data_dir: Path | None) -> None:
+    def __init__(self, data_dir: Path | None, queue: Queue | None) -> None:
         self.home = (data_dir or default_data_dir()).absolute() / "demo"
         self.photos = self.home / "photos"
+        self._queue = queue
         self.config = self.home / "syncd.toml"
         self._local = LocalLabelStudio(self.home / "label-studio")
         self._daemon: subprocess.Popen[bytes] | None = None
@@ -90,6 +101,7 @@ class DemoSite:
         for leftover in self.home.glob("state.db*"):
             leftover.unlink()
         self.photos.mkdir(parents=True)
+        self.bucket = _BUCKETS[self._queue](self.home)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it leaves nothing running behind
         return self
 
@@ -97,6 +109,7 @@ class DemoSite:
         if self._daemon:
             self._daemon.send_signal(signal.SIGTERM)
             self._daemon.wait(30)
+        self.bucket.stop()
         self._local.down()
 
     # ------------------------------------------------------------ servers
@@ -108,23 +121,29 @@ class DemoSite:
             person.delete_project(TITLE)  # of an earlier run
         return self.running
 
-    def start_daemon(self) -> None:
-        """Write the configuration and start `syncd run` on it; returns when it is ready."""
+    def start_daemon(self, on_progress: Callable[[str], None]) -> None:
+        """Bring up the bucket, write the configuration and start `syncd run` on it; returns when it is ready."""
         port = _free_port()
-        first = len(AT_FIRST)
-        fields = {"home": self.home, "photos": self.photos, "url": self.running.url, "title": TITLE, "first": first}
-        self.config.write_text(CONFIG.format(**fields, port=port, token=self.running.token_file), encoding="utf-8")
-        command = [sys.executable, "-m", "syncd", "run", "--config", str(self.config)]
+        self.bucket.start(port, on_progress)
+        self._configure(port)
+        if self._queue is Queue.SQS:
+            self._run("bucket", "connect", "photos", "--yes")
         with (self.home / "daemon.log").open("wb") as log:
-            self._daemon = subprocess.Popen(command, stdout=log, stderr=log, env=self._env())  # noqa: S603 - our own
+            self._daemon = subprocess.Popen(self._syncd("run"), stdout=log, stderr=log, env=self._env())  # noqa: S603 - our own
         self._until("the daemon", lambda: _answers(port))
+
+    def _configure(self, port: int) -> None:
+        fields = {"home": self.home, "url": self.running.url, "title": TITLE, "first": len(AT_FIRST), "port": port}
+        bucket, options = self.bucket, ", ".join(f'{name} = "{value}"' for name, value in self.bucket.options.items())
+        fields |= {"sources": bucket.sources, "media": bucket.media, "snapshots": bucket.snapshots, "options": options}
+        self.config.write_text(CONFIG.format(**fields, token=self.running.token_file), encoding="utf-8")
 
     # ------------------------------------------------------------ what happens
 
     def drop_photographs(self) -> int:
-        """Copy the photographs into the folder, as a camera would; returns how many."""
+        """Put the photographs into the bucket; returns how many."""
         for name in PHOTOGRAPHS:
-            shutil.copyfile(str(files("skimage.data") / name), self.photos / name)
+            self.bucket.put(name, Path(str(files("skimage.data") / name)))
         return len(PHOTOGRAPHS)
 
     def wait_for_tasks(self, count: int) -> int:
@@ -172,16 +191,15 @@ class DemoSite:
 
     def diff_text(self) -> str:
         """What `syncd snapshot diff` prints."""
-        command = [sys.executable, "-m", "syncd", "snapshot", "diff", "photos", "v1", "v2", "-c", str(self.config)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=self._env())  # noqa: S603 - our own
-        return done.stdout
+        return self._run("snapshot", "diff", "photos", "v1", "v2")
 
     def read(self) -> tuple[str, Any]:
         """The one line of a training job, and what it gives."""
-        uri = f"file://{self.home}/snapshots/photos@v2"
+        uri, options = f"{self.bucket.snapshots}/photos@v2", dict(self.bucket.options)
         columns = ["key", "labels", "annotator", "lead_time"]
-        frame = syncd.open_snapshot(uri).to_pandas(columns=columns)
-        return f'syncd.open_snapshot("{uri}").to_pandas(columns={columns})', frame
+        frame = syncd.open_snapshot(uri, storage_options=options).to_pandas(columns=columns)
+        told = ", storage_options={…}" if options else ""
+        return f'syncd.open_snapshot("{uri}"{told}).to_pandas(columns={columns})', frame
 
     def dataset_url(self) -> str:
         """Where people label."""
@@ -191,9 +209,20 @@ class DemoSite:
 
     # ------------------------------------------------------------ small things
 
+    def _syncd(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "syncd", *arguments, "--config", str(self.config)]
+
+    def _run(self, *arguments: str) -> str:
+        """What a command of ours prints."""
+        done = subprocess.run(  # noqa: S603 - our own
+            self._syncd(*arguments), check=True, capture_output=True, text=True, env=self._env()
+        )
+        return done.stdout
+
     def _env(self) -> dict[str, str]:
         """The demo's own settings only: the environment would override its configuration."""
-        return {name: value for name, value in os.environ.items() if not name.startswith("SYNCD_")}
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("SYNCD_")}
+        return {**ours, "DEMO_KEY": KEYS["aws_access_key_id"]}
 
     def _person(self) -> Person:
         return Person(self.running.url, self.running.legacy_token)
@@ -207,7 +236,7 @@ class DemoSite:
 
     def _result(self, name: str, boxes: list[Box]) -> list[JsonObject]:
         """Boxes as Label Studio's browser would submit them."""
-        with Image.open(self.photos / name) as image:
+        with Image.open(str(files("skimage.data") / name)) as image:
             width, height = image.size
         about = {"type": "rectanglelabels", "from_name": "label", "to_name": "image", "image_rotation": 0}
         size = {"original_width": width, "original_height": height}
@@ -215,7 +244,8 @@ class DemoSite:
 
     def _version(self, number: int) -> VersionInfo | None:
         try:
-            return syncd.open_snapshot(f"file://{self.home}/snapshots/photos@v{number}").info
+            uri = f"{self.bucket.snapshots}/photos@v{number}"
+            return syncd.open_snapshot(uri, storage_options=dict(self.bucket.options)).info
         except (ConfigError, Rejected):  # not there yet
             return None
 

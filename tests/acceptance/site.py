@@ -71,8 +71,20 @@ class Site:
         self.configure(**dataset)
         self._daemons: list[subprocess.Popen[bytes]] = []
 
-    def configure(self, *, extra: str = "", snapshots: str = "after_quiet = 0.5", **dataset: Any) -> None:
-        """Write the configuration; `dataset` overrides fields of the dataset, `extra` is TOML put at the end."""
+    def configure(
+        self,
+        *,
+        extra: str = "",
+        snapshots: str = "after_quiet = 0.5",
+        sources: str = "",
+        every: float = 5,
+        **dataset: Any,
+    ) -> None:
+        """Write the configuration. `dataset` overrides fields of the dataset, `extra` is TOML put at the end.
+
+        `sources`: TOML of [buckets.*] and of [sources.photos] instead of the folder. `every`: seconds between listings.
+        """
+        folder = f'[sources.photos]\ntype = "folder"\npath = "{self.folder}"'
         (self.home / "token").write_text(self.studio.pat)
         (self.home / "token").chmod(0o600)
         fields = {"task": "image-classification", "labels": ["cat", "dog"]} | dataset
@@ -84,12 +96,10 @@ port = {self.port}
 [retry]
 longest = 5
 [reconcile]
-every = 5
+every = {every}
 settle_imports = 5
 deletions_every = 5
-[sources.photos]
-type = "folder"
-path = "{self.folder}"
+{sources or folder}
 [annotators.studio]
 type = "label-studio"
 url = "{self.studio.url}"
