@@ -4,25 +4,15 @@ An event is a hint. Nothing but ids is read from it, the truth is pulled from th
 odd is passed over, and only bytes that can never be a webhook body are refused.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Any
 
-import orjson
+from syncd.domain.decoding import decoded_object
 
-from syncd.domain.errors import Rejected
-
-MAX_DEPTH = 64
 MAX_ID = 2**63 - 1
 
 _TASK_ACTIONS = frozenset({"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED"})
 _DELETED = "ANNOTATIONS_DELETED"
-
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"|([\[{\]}])')
-"""Strings, which are passed over, and brackets outside of them."""
-_STEP = {b"": 0, b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +29,7 @@ def parse_label_studio(body: bytes) -> AnnotationEvent:
     Rejected where the body is not JSON, not an object, or nested deeper than 64. Unknown actions, and members that
     are missing, null or of another type, make an event without those ids.
     """
-    event = _decoded(body)
+    event = decoded_object(body, "Label Studio")
     action = event.get("action")
     if action == _DELETED:
         return AnnotationEvent(annotation_ids=_unique(_ids(event.get("annotations"), "id")))
@@ -48,18 +38,6 @@ def parse_label_studio(body: bytes) -> AnnotationEvent:
     annotations = event.get("annotation")  # a list under a singular name where the action speaks of several
     tasks = (*_ids(annotations, "task"), *_ids(event.get("task"), "id"))
     return AnnotationEvent(_unique(tasks), _unique(_ids(annotations, "id")))
-
-
-def _decoded(body: bytes) -> dict[str, Any]:
-    try:
-        event = orjson.loads(body)  # has a recursion limit of its own
-    except orjson.JSONDecodeError:
-        raise Rejected("the webhook body is not JSON; is it Label Studio that sends here?") from None
-    if not isinstance(event, dict):
-        raise Rejected("the webhook body is no JSON object; is it Label Studio that sends here?")
-    if max(accumulate(_STEP[token] for token in _STRUCTURE.findall(body))) > MAX_DEPTH:
-        raise Rejected(f"the webhook body is nested deeper than {MAX_DEPTH}; Label Studio sends no such thing")
-    return event
 
 
 def _ids(members: object, name: str) -> Iterator[str]:

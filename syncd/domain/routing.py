@@ -16,6 +16,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import InitVar, dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 import bracex
@@ -23,6 +24,9 @@ from wcmatch import glob
 
 from syncd.domain.errors import ConfigError, Problem
 from syncd.domain.model import ObjectRef
+
+if TYPE_CHECKING:
+    from syncd.domain.layout import Layout
 
 TEMPORARY = (
     "*~",
@@ -42,9 +46,17 @@ TEMPORARY = (
 )
 """Names of files that are not finished yet (editors, browsers, copy tools); never accepted by any selection."""
 
+PROBE = ".syncd-probe-"
+"""How the names of probe objects begin (`syncd bucket check`): sources pass them on, nothing ever becomes of them."""
+
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
 _MOST_EXPANSIONS = 1_000
 _FILE = "file://"
+
+
+def is_probe(key: str) -> bool:
+    """Whether this is a probe object, wherever in the bucket."""
+    return key.rpartition("/")[2].startswith(PROBE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +153,18 @@ def _fault_of_expansion(pattern: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Objects of a bucket that all selections accept go into a dataset."""
+    """Objects of a bucket that all selections accept go into a dataset, as what its layout says they are."""
 
     dataset: str
     bucket: str
     selections: tuple[Selection, ...] = ()
+    layout: "Layout | None" = None
+
+    def subject(self, ref: ObjectRef) -> ObjectRef | None:
+        """What an event of this object of the bucket is about in the dataset; None: nothing."""
+        if not all(selection.accepts(ref.key) for selection in self.selections):
+            return None
+        return self.layout.subject(ref) if self.layout else ref
 
 
 class Routes:
@@ -156,10 +175,18 @@ class Routes:
         for route in routes:
             self._by_bucket[route.bucket].append(route)
 
+    def add(self, route: Route) -> None:
+        """One more."""
+        self._by_bucket[route.bucket].append(route)
+
+    def subjects(self, ref: ObjectRef) -> tuple[tuple[str, ObjectRef], ...]:
+        """The datasets that an event of this object concerns, and what of each it is about; none: nobody wants it."""
+        found = ((route.dataset, route.subject(ref)) for route in self._by_bucket.get(ref.bucket, ()))
+        return tuple(dict.fromkeys((dataset, about) for dataset, about in found if about))
+
     def datasets(self, ref: ObjectRef) -> tuple[str, ...]:
         """The datasets this object belongs to, each once, in the order of the routes; none: nobody wants it."""
-        routes = self._by_bucket.get(ref.bucket, ())
-        return tuple(dict.fromkeys(r.dataset for r in routes if all(s.accepts(ref.key) for s in r.selections)))
+        return tuple(dict.fromkeys(dataset for dataset, _ in self.subjects(ref)))
 
 
 def bucket_url(path: str) -> str:

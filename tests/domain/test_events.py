@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.domain.decoding import MAX_DEPTH
 from syncd.domain.errors import Rejected
-from syncd.domain.events import MAX_DEPTH, MAX_ID, AnnotationEvent, parse_label_studio
+from syncd.domain.events import MAX_ID, AnnotationEvent, parse_label_studio
 
 NOTHING = AnnotationEvent()
 TASK_ACTIONS = ["ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED"]

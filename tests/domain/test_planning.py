@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.domain.model import ObjectRef, Observation, Record, TaskState
-from syncd.domain.planning import OnChange, OnDelete, Plan, Policy, newer, plan
+from syncd.domain.planning import OnChange, OnDelete, Plan, Policy, newer, plan, same_version
 
 REF = ObjectRef("s3://photos", "a.jpg")
 V1 = Observation(1.0, etag="v1", size=1)
@@ -114,11 +114,61 @@ def seen_at(at: float, sequencer: str | None = None, etag: str = "e") -> Observa
         (seen_at(1, "0055AED6DCD90281E6"), seen_at(9, "0055AED6DCD90281E5"), "known"),
         (seen_at(1, "0055AED6DCD90281E5"), seen_at(9, "0055AED6DCD90281E5"), "seen"),
         (seen_at(9, "00A"), seen_at(1, "00A1"), "seen"),  # the shorter is padded on the right
-        (seen_at(1, "00A1"), seen_at(9), "seen"),
     ],
 )
-def test_newer(known: Observation | None, seen: Observation | None, believed: str) -> None:
-    assert newer(known, seen) is {"known": known, "seen": seen}[believed]
+def test_the_newer_of_two_is_believed(known: Observation | None, seen: Observation | None, believed: str) -> None:
+    assert newer(known, seen) == {"known": known, "seen": seen}[believed]
+
+
+@pytest.mark.parametrize(
+    ("known", "seen"),
+    [
+        (seen_at(1, etag="a"), seen_at(2, etag="b")),
+        (seen_at(2, etag="a"), seen_at(1, etag="b")),
+        (seen_at(1, "00A1", etag="a"), seen_at(9, etag="b")),
+        (seen_at(9, etag="b"), seen_at(1, "00A1", etag="a")),
+        (seen_at(1, "s3:A", etag="a"), seen_at(2, "eventbridge:B", etag="b")),
+        (seen_at(1, "00A1"), Observation(1, gone=True, sequencer="00A1")),
+        (seen_at(1), Observation(2, gone=True)),
+        (Observation(1, gone=True), seen_at(2)),
+        (Observation(1), seen_at(2)),
+        (seen_at(1), Observation(2)),
+    ],
+)
+def test_of_two_that_differ_without_an_order_neither_is_believed_and_the_object_is_looked_at(
+    known: Observation, seen: Observation
+) -> None:
+    believed = newer(known, seen)
+    assert believed
+    assert (believed.version, believed.gone) == (None, False)
+    assert believed.observed_at == max(known.observed_at, seen.observed_at)
+    assert believed.sequencer == (known.sequencer or seen.sequencer), "what is older than it stays old"
+
+
+def test_a_listing_that_says_the_same_as_an_event_takes_nothing_from_it() -> None:
+    event = Observation(5, "e", "v1", "00A1")
+    listed = Observation(9, "e", size=3)
+    assert newer(event, listed) == newer(listed, event) == Observation(9, "e", "v1", "00A1", 3)
+
+
+@pytest.mark.parametrize(
+    ("record_version", "seen_version", "same"),
+    [
+        (("e", "v1"), ("e", "v1"), True),
+        (("e", "v1"), ("e", "v2"), False),
+        (("e", "v1"), ("x", "v1"), True),
+        (("e", "v1"), ("e", None), True),  # a listing of a bucket with versions: it has no version ids
+        (("e", "v1"), ("x", None), False),
+        ((None, "v1"), ("e", None), False),
+        ((None, "v1"), (None, None), False),
+        ((None, None), (None, None), True),
+    ],
+)
+def test_versions_are_told_apart_by_version_id_or_else_by_etag(
+    record_version: tuple[str | None, str | None], seen_version: tuple[str | None, str | None], same: bool
+) -> None:
+    held = Record("d", REF, "key", "1", *record_version)
+    assert same_version(held, Observation(1, *seen_version)) is same
 
 
 @given(st.lists(st.integers(0, 0xFFFF), min_size=1, max_size=6, unique=True))

@@ -7,7 +7,7 @@ decoded object name, never percent-encoded, with `/` between its parts.
 """
 
 from syncd.domain.model.imported import IMPORTED, AnswerKind, ImportedAnswer
-from syncd.domain.model.records import Intent, NewTask, Placement, Record, TaskState, task_key
+from syncd.domain.model.records import SIDECAR, Intent, NewTask, Placement, Record, TaskState, task_key
 from syncd.domain.model.rows import Annotation, DatasetStats, Row, RowStatus, StagedChange, TaskContent, VersionInfo
 from syncd.domain.model.subjects import (
     Claim,
@@ -17,6 +17,7 @@ from syncd.domain.model.subjects import (
     ObjectRef,
     Observation,
     Outcome,
+    Part,
     Settlement,
     Subject,
 )
@@ -24,6 +25,7 @@ from syncd.domain.model.values import JsonObject, canonical_json, digest
 
 __all__ = [
     "IMPORTED",
+    "SIDECAR",
     "Annotation",
     "AnswerKind",
     "Claim",
@@ -38,6 +40,7 @@ __all__ = [
     "ObjectRef",
     "Observation",
     "Outcome",
+    "Part",
     "Placement",
     "Record",
     "Row",

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from syncd.domain.model.imported import ImportedAnswer
-from syncd.domain.model.subjects import ObjectRef
+from syncd.domain.model.subjects import ObjectRef, Part
 from syncd.domain.model.values import JsonObject, digest
+
+SIDECAR = "sidecar"
+"""Name of the part that describes an object without being shown."""
 
 
 class TaskState(StrEnum):
@@ -34,11 +37,18 @@ class Record:
     size: int | None = None
     serial: int = 0
     state: TaskState = TaskState.ACTIVE
+    parts: tuple[Part, ...] = ()
 
     @property
     def version(self) -> str | None:
         """As `Observation.version`."""
         return self.version_id or self.etag
+
+    @property
+    def media(self) -> Part:
+        """The object that people were shown: of a task made of several the first; itself where it is one object."""
+        made_of = [part for part in self.parts if part.name != SIDECAR]
+        return made_of[0] if made_of else Part("", self.ref, self.etag, self.version_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,7 @@ class Placement:
     version_id: str | None
     size: int | None
     serial: int
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,23 @@ class ObjectRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Another object that a task is made of: a sidecar, a member of a group, what a row of a manifest links to."""
+
+    name: str
+    ref: ObjectRef
+    etag: str | None = None
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What an event or a listing saw of an object.
 
     `sequencer` orders two observations of one key under the sender's own rule (None: no order known);
     `observed_at` is when the sight was taken and orders the rest. `gone` means the object was not there.
     `settled` is False where it may still be being written: then it is looked at again, not acted upon.
+    `parts`: what else its task is made of, as far as that is there; no event knows them.
     """
 
     observed_at: float
@@ -49,6 +60,7 @@ class Observation:
     size: int | None = None
     gone: bool = False
     settled: bool = True
+    parts: tuple[Part, ...] = ()
 
     @property
     def version(self) -> str | None:
@@ -110,13 +122,18 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of a claim. `delay` (seconds) counts for AGAIN; `failed` says whether the try counts as a failure."""
+    """What became of a claim. `delay` (seconds) counts for AGAIN; `failed` says whether the try counts as a failure.
+
+    `vanished` counts for DONE: the object was gone before anything was made of it, so that nothing but the set of
+    subjects can tell a late event of it from news.
+    """
 
     claim: Claim
     outcome: Outcome
     reason: str = ""
     delay: float = 0.0
     failed: bool = True
+    vanished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

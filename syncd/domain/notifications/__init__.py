@@ -19,7 +19,8 @@ class BadEvent:
     """An event that can never be acted upon, kept for a person to look at.
 
     `reason` is one of few words, also a metric's label: `invalid_key`, `malformed`, `unsupported_version`,
-    `too_large`. `detail` is one line saying what to do; `excerpt` the event, cut at EXCERPT bytes.
+    `too_large`, `abandoned` (a queue handed it out again and again). `detail` is one line saying what to do;
+    `excerpt` the event, cut at EXCERPT bytes.
     """
 
     reason: str
@@ -32,9 +33,11 @@ class Notices:
     """What one message spoke of, in its order.
 
     `ignored`: events that are none of an object that came, changed or went (tests, tags, ACLs, other services'), by a
-    name out of a bounded set, for counting.
+    name out of a bounded set, for counting. `rescan`: it also spoke of objects without naming them (a directory that
+    was renamed or deleted), so that the source has to ask for a reconcile.
     """
 
     seen: Sequence[tuple[ObjectRef, Observation]] = ()
     bad: Sequence[BadEvent] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
+    rescan: bool = False
