@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -46,8 +47,14 @@ class Seaweed:
 @pytest.fixture(scope="session")
 def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
     """A SeaweedFS server with one bucket."""
-    home = tmp_path_factory.mktemp("seaweed")
-    ports = _free_ports()
+    with served(tmp_path_factory.mktemp("seaweed")) as server:
+        yield server
+
+
+@contextmanager
+def served(home: Path) -> Iterator[Seaweed]:
+    """A server of its own on an empty folder, which may hold configuration such as `notification.toml`."""
+    ports = free_ports(4)
     server = _started(home, ports)
     endpoint = f"http://127.0.0.1:{ports[-1]}"
     options = {
@@ -75,10 +82,10 @@ def _started(home: Path, ports: list[int]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, cwd=home, env=env, stdout=log, stderr=log, start_new_session=True)
 
 
-def _free_ports() -> list[int]:
-    """Four free ports whose gRPC twins (+10000) are free too."""
+def free_ports(number: int) -> list[int]:
+    """Free ports whose gRPC twins (+10000) are free too."""
     free = (port for port in random.sample(range(20_000, 32_000), 1_000) if _is_free(port) and _is_free(port + 10_000))
-    return list(islice(free, 4))
+    return list(islice(free, number))
 
 
 def _is_free(port: int) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from syncd.domain.routing import Selection
+from syncd.domain.routing import Selection, is_probe
 from syncd.ports import Clock
 from syncd.sources.pending import Pending, Waiting
 
@@ -30,7 +30,8 @@ class Feed:
     def changed(self, key: str, *, finished: bool) -> None:
         """As `Watcher` says. What the selection refuses, or what can be no key, is not looked at."""
         due = (self._clock.now() // GRACE + 2) * GRACE
-        if self._selection.accepts(key) and _is_utf8(key) and self.pending.put(key, Waiting(due, finished)):
+        wanted = self._selection.accepts(key) or is_probe(key)
+        if wanted and _is_utf8(key) and self.pending.put(key, Waiting(due, finished)):
             self._tell()
 
     def lost(self, reason: str) -> None:

@@ -1,12 +1,14 @@
 """The HTTP receiver: turns pushed events into marks, and shows health and metrics.
 
-`service` builds it with one `Inbox` per webhook route. The order is fixed: authenticate, read within limits,
-parse, make durable, and only then 204. What may be our own fault is 503 with Retry-After, because some senders
-drop an event for good on a 4xx. Bodies are never logged: Label Studio's hold project secrets.
+`service` builds it with one `Inbox` per webhook route and one `Push` per source that is pushed to. The order is
+fixed: authenticate, read within limits (a push source after, for it may sign the body), parse, make durable, and only
+then 2xx. What may be our own fault is 503 with Retry-After, because some senders drop an event for good on a 4xx.
+Bodies are never logged: Label Studio's hold project secrets.
 """
 
 import asyncio
 import hmac
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,8 +18,9 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from syncd.domain.errors import Rejected, Retryable
-from syncd.ports import WEBHOOK_SECRET_HEADER
+from syncd.domain.errors import Rejected, Retryable, SyncdError
+from syncd.ports import WEBHOOK_SECRET_HEADER, Pushed, Reply
+from syncd.sources.openapi import openapi_page
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,8 +28,21 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 5
+_DECODED = {"", "identity", "gzip", "deflate"}
+"""Content encodings aiohttp undoes by itself, one at a time, within the limit of the body."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _NoInput(logging.Filter):
+    """Keeps what is no HTTP out of the log: aiohttp would write where it broke, which may be in a token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_server_log = logging.getLogger(__name__)
+_server_log.addFilter(_NoInput())
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,14 @@ class Inbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Push:
+    """One route of a push source: the methods it answers, and what takes a request, as `ports.PushSource` says."""
+
+    methods: frozenset[str]
+    receive: Callable[[Pushed], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
 class Probes:
     """What the health routes ask: `ready` returns why not, or an empty text; `metrics` renders the page."""
 
@@ -61,31 +85,41 @@ class Probes:
 
 
 class Receiver:
-    """The web application. `inboxes` maps a path such as `/webhooks/label-studio/fruits` to its inbox.
+    """The web application. `inboxes` maps a path such as `/webhooks/label-studio/fruits` to its inbox, `pushes`
+    one such as `/events/photos` to its source.
 
-    The mapping is read at each request, so routes may come and go while it runs.
+    The mappings are read at each request, so routes may come and go while it runs.
     """
 
-    def __init__(self, inboxes: Mapping[str, Inbox], probes: Probes, limits: Limits) -> None:
+    def __init__(
+        self, inboxes: Mapping[str, Inbox], probes: Probes, limits: Limits, pushes: Mapping[str, Push] | None = None
+    ) -> None:
         self._inboxes = inboxes
+        self._pushes = {} if pushes is None else pushes
         self._probes = probes
         self._limits = limits
 
     @asynccontextmanager
-    async def listen(self, host: str, port: int) -> "AsyncIterator[int]":
-        """Serve until the context ends; yields the port (that the system chose, for port 0).
+    async def listen(self, host: str, port: int, *others: Callable[[web.UrlDispatcher], None]) -> "AsyncIterator[int]":
+        """Serve until the context ends; yields the port (that the system chose, for port 0). `others` add their routes.
 
         Raises OSError when the address cannot be bound.
         """
         app = web.Application(client_max_size=self._limits.body, middlewares=[self._shield])
         app.router.add_post("/webhooks/{tail:.+}", self._webhook, name="webhook")
+        app.router.add_route("*", "/events/{tail:.+}", self._event, name="events")
+        app.router.add_get("/openapi.json", _openapi, name="openapi")
+        for add_routes in others:
+            add_routes(app.router)
         app.router.add_get("/livez", _live, name="livez")
         app.router.add_get("/readyz", self._ready, name="readyz")
         app.router.add_get("/metrics", self._metrics, name="metrics")
         # aiohttp has no limit for a header of its own; its keep-alive timer runs from the connection on, and also
         # while a header trickles in. Senders keep few connections: an idle one is worth no more than a slow header.
         patience = self._limits.header_timeout
-        runner = web.AppRunner(app, access_log=None, keepalive_timeout=patience, lingering_time=patience)
+        runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=patience, lingering_time=patience, logger=_server_log
+        )
         await runner.setup()
         try:
             site = web.TCPSite(runner, host, port, reuse_address=True)
@@ -114,9 +148,27 @@ class Receiver:
             return web.Response(status=401, text=f"The header {WEBHOOK_SECRET_HEADER} is missing or wrong.")
         if request.content_type != "application/json":
             return web.Response(status=415, text="Send application/json.")
-        return await self._accept(inbox, await self._read(request))
+        return await self._accept(request, inbox, await self._read(request))
+
+    async def _event(self, request: web.Request) -> web.Response:
+        push = self._pushes.get(request.path)
+        if push is None:
+            return web.Response(status=404, text="No source listens here.")
+        if request.method not in push.methods:
+            raise web.HTTPMethodNotAllowed(request.method, push.methods)
+        pushed = Pushed(request.method, _headers(request), dict(request.query), await self._read(request))
+        try:
+            reply = await push.receive(pushed)
+        except Rejected as error:
+            return web.Response(status=400, text=str(error))
+        except SyncdError as error:  # a secret that cannot be read is no fault of the sender
+            return _postponed(request, error)
+        return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
 
     async def _read(self, request: web.Request) -> bytes:
+        """The body, decoded. As an answer where it does not come, or not within the limits."""
+        if ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, [])).strip().lower() not in _DECODED:
+            raise web.HTTPUnsupportedMediaType
         try:
             async with asyncio.timeout(self._limits.body_timeout):
                 return await request.read()
@@ -125,15 +177,13 @@ class Receiver:
         except (HttpProcessingError, web.RequestPayloadError) as error:  # bad chunks, a broken gzip, cut off
             raise web.HTTPBadRequest from error
 
-    async def _accept(self, inbox: Inbox, body: bytes) -> web.Response:
+    async def _accept(self, request: web.Request, inbox: Inbox, body: bytes) -> web.Response:
         try:
             await inbox.accept(body)
         except Rejected as error:
             return web.Response(status=400, text=str(error))
         except Retryable as error:
-            log.warning("webhook.postponed", error=str(error))
-            after = str(int(error.retry_after or RETRY_AFTER_S))
-            return web.Response(status=503, headers={hdrs.RETRY_AFTER: after}, text="Not stored; send it again.")
+            return _postponed(request, error)
         return web.Response(status=204)
 
     async def _ready(self, _: web.Request) -> web.Response:
@@ -145,12 +195,33 @@ class Receiver:
         return web.Response(body=page, headers={hdrs.CONTENT_TYPE: content_type})
 
 
+async def _openapi(_: web.Request) -> web.Response:
+    return web.Response(body=openapi_page(), content_type="application/json")
+
+
 async def _live(_: web.Request) -> web.Response:
     return web.Response(text="alive")
 
 
 def _allowed(refused: web.HTTPException) -> dict[str, str]:
     return {hdrs.ALLOW: refused.headers[hdrs.ALLOW]} if hdrs.ALLOW in refused.headers else {}
+
+
+def _postponed(request: web.Request, error: SyncdError) -> web.Response:
+    """Our own trouble: the sender is to come back. It is told no more than that."""
+    log.warning("webhook.postponed", path=request.path, error=str(error))
+    wish = error.retry_after if isinstance(error, Retryable) else None
+    after = str(max(1, int(wish or RETRY_AFTER_S)))
+    return web.Response(status=503, headers={hdrs.RETRY_AFTER: after}, text="Not stored; send it again.")
+
+
+def _headers(request: web.Request) -> dict[str, str]:
+    """By lower-case names; of a name that came twice, a comma between."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
 
 
 def _authentic(request: web.Request, secret: str) -> bool:

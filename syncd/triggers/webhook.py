@@ -6,10 +6,6 @@ Retry-After: https://github.com/standard-webhooks/standard-webhooks (spec/standa
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
 import time
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -23,17 +19,16 @@ from pydantic import Field, PlainValidator, field_validator
 from syncd.domain.deliveries import Answer, Verdict
 from syncd.domain.errors import ConfigError, Problem
 from syncd.domain.model import JsonObject
+from syncd.domain.standard_webhooks import SECRET_HINT, sign, signing_key
 from syncd.ports import Surroundings
 from syncd.secrets import SecretRef, text_or_secret
 from syncd.triggers import excerpts
 from syncd.triggers.options import TriggerOptions
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
-PREFIX = "whsec_"
 READ_BYTES = 2048
 BODY_S = 1.0
 LONGEST_WISH_S = 6 * 3600.0
-_KEY_BYTES = range(24, 65)  # what the specification asks of a secret
 _HEADERS_OF_OURS = {"content-type", "content-length", "host", "webhook-id", "webhook-timestamp", "webhook-signature"}
 
 
@@ -87,7 +82,7 @@ class Webhook:
     async def deliver(self, event: JsonObject) -> Answer:
         """Post it once. The same event has the same `webhook-id` each time, and a timestamp of its own."""
         body = orjson.dumps(event)
-        headers = self._headers() | signed(event["id"], body, self._keys(), int(time.time()))
+        headers = self._headers() | sign(event["id"], int(time.time()), body, self._keys())
         try:
             return await self._post(body, headers)
         except TimeoutError:
@@ -132,26 +127,11 @@ class Webhook:
         return [_key(secret, f"{self._field}.secrets.{n}") for n, secret in enumerate(self._options.secrets)]
 
 
-def signed(id_: str, body: bytes, keys: list[bytes], now: int) -> dict[str, str]:
-    """The headers of Standard Webhooks: one signature for each key, the newest key first."""
-    content = b".".join((id_.encode(), str(now).encode(), body))
-    codes = (base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode() for key in keys)
-    return {
-        "webhook-id": id_,
-        "webhook-timestamp": str(now),
-        "webhook-signature": " ".join(f"v1,{code}" for code in codes),
-    }
-
-
 def _key(secret: SecretRef, field: str) -> bytes:
-    allowed = f"{PREFIX} and the base64 of 24 to 64 random bytes: printf {PREFIX}; openssl rand -base64 32"
     try:
-        key = base64.b64decode(secret.read(field).removeprefix(PREFIX), validate=True)
-    except binascii.Error:
-        raise ConfigError([Problem(field, f"{secret} holds no base64", allowed)]) from None
-    if len(key) not in _KEY_BYTES:
-        raise ConfigError([Problem(field, f"{secret} holds {len(key)} bytes", allowed)])
-    return key
+        return signing_key(secret.read(field))
+    except ValueError as error:
+        raise ConfigError([Problem(field, f"{secret} {error}", SECRET_HINT)]) from None
 
 
 async def _said(response: aiohttp.ClientResponse, hidden: list[str]) -> str:

@@ -254,7 +254,7 @@ async def test_nobody_there_is_a_failure_that_names_the_host_and_no_secret(
 
 @pytest.mark.parametrize(
     ("value", "found"),
-    [("", "is empty or not set"), ("whsec_%%%", "no base64"), ("whsec_YWJj", "3 bytes"), ("abc", "no base64")],
+    [("", "is empty or not set"), ("whsec_%%%", "no base64"), ("whsec_YWJj", "3 bytes"), ("abcde", "no base64")],
 )
 async def test_a_secret_that_is_none_is_named_before_anything_is_sent(
     receiver: Receiver, surroundings: Surroundings, monkeypatch: pytest.MonkeyPatch, value: str, found: str
