@@ -83,6 +83,31 @@ class FolderStore:
         """As the port says."""
         return await asyncio.to_thread(self._tree.read, key, limit)
 
+    async def write(self, key: str, data: bytes) -> str | None:
+        """As the port says; atomic."""
+        written = await asyncio.to_thread(self._tree.write, key, data)
+        return file_etag(written.st_mtime_ns, written.st_size)
+
+    async def remove(self, key: str) -> None:
+        """As the port says."""
+        await asyncio.to_thread(self._tree.remove, key)
+
+    async def sign(self, key: str, *, expires: float) -> str | None:
+        """None: a folder has no URLs."""
+
+    async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """As the port says; of the file that was there at the first piece, whatever replaces it."""
+        pieces = await asyncio.to_thread(self._tree.pieces, key, start, end)
+        try:
+            while piece := await asyncio.to_thread(next, pieces, b""):
+                yield piece
+        finally:
+            with suppress(ValueError):  # cancelled while its thread still reads: it closes when that lets go of it
+                pieces.close()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
     async def _take_turn(self, turn: "_Turn") -> dict[str, Observation | Retryable]:
         """Starts after everybody has asked who asks in this turn of the loop."""
         if self._turn is turn:

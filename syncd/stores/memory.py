@@ -44,12 +44,35 @@ class MemoryStore:
 
     async def get(self, key: str, *, limit: int) -> bytes:
         """As the port says."""
-        if key not in self._objects:
-            raise Rejected(f"{key!r} is gone from {self.bucket}")
-        data, _ = self._objects[key]
+        data = self._data(key)
         if len(data) > limit:
             raise Rejected(f"{key!r} has {len(data)} bytes, more than the {limit} allowed")
         return data
+
+    async def write(self, key: str, data: bytes) -> str | None:
+        """As the port says."""
+        _, seen = self.put(key, data)
+        return seen.etag
+
+    async def remove(self, key: str) -> None:
+        """As the port says."""
+        self.delete(key)
+
+    async def sign(self, key: str, *, expires: float) -> str | None:
+        """None: memory has no URLs."""
+
+    async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """As the port says, in one piece."""
+        if data := self._data(key)[start:end]:
+            yield data
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _data(self, key: str) -> bytes:
+        if key not in self._objects:
+            raise Rejected(f"{key!r} is gone from {self.bucket}")
+        return self._objects[key][0]
 
     def _observe(self, key: str) -> Observation:
         now = self._clock.now()

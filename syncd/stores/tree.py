@@ -1,4 +1,4 @@
-"""A directory tree read without ever leaving it: the regular files in it, by relative path.
+"""A directory tree read, and for probes written, without ever leaving it: the regular files in it, by relative path.
 
 Used by `stores.folder` only; blocking, POSIX. No symbolic link below the root is followed and nothing but a
 regular file is opened: every step goes through the descriptor of the directory above, so a swap between a look
@@ -6,26 +6,25 @@ and an open leads nowhere. One descriptor is held per level of depth. Memory: th
 lie on the path of a walk, about 100 bytes a name.
 """
 
-import errno
 import os
 import stat
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
 from syncd.domain.errors import Rejected, Retryable
+from syncd.stores import files
+from syncd.stores.files import is_at, is_utf8, raise_unless_absent, unreadable
 
 log = structlog.get_logger()
 
 _ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _DIRECTORY = _ROOT | os.O_NOFOLLOW
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
 _LOST_AND_FOUND = "lost+found"  # at the root of an ext disk, for root's eyes only: it would fail every listing
 _KINDS = {
     stat.S_IFLNK: "symbolic link",
@@ -65,7 +64,7 @@ class Tree:
             with self._directory(above) as fd:
                 return self._regular(fd, name, key) if self._is_key(key) else None
         except OSError as error:
-            _raise_unless_absent(error, key)
+            raise_unless_absent(error, key)
             return None
 
     def read(self, key: str, limit: int) -> bytes:
@@ -75,14 +74,51 @@ class Tree:
         try:
             with self._directory(above) as fd:
                 if self._is_key(key) and self._regular(fd, name, key):
-                    data = _read(os.open(name, _FILE, dir_fd=fd), limit + 1)
+                    data = files.read(fd, name, limit + 1)
         except OSError as error:
-            _raise_unless_absent(error, key)
+            raise_unless_absent(error, key)
         if data is None:
-            raise Rejected(f"{key!r} is gone from {self._root}, or is no regular file")
+            raise self._gone(key)
         if len(data) > limit:
             raise Rejected(f"{key!r} is larger than the {limit} bytes allowed")
         return data
+
+    def pieces(self, key: str, start: int, end: int | None) -> Generator[bytes, None, None]:
+        """The file's bytes from `start` to before `end`, read on while it is iterated. Rejected: no such file."""
+        *above, name = key.split("/")
+        try:
+            with self._directory(above) as fd:
+                if self._is_key(key) and self._regular(fd, name, key):
+                    return files.pieces(files.open_regular(fd, name), start, end)
+        except OSError as error:
+            raise_unless_absent(error, key)
+        raise self._gone(key)
+
+    def write(self, key: str, data: bytes) -> os.stat_result:
+        """Put a file there, whole or not at all, with the folders above it. Rejected where it cannot be."""
+        *above, name = key.split("/")
+        if not self._is_key(key):
+            raise Rejected(f"{key!r} can be no path below {self._root}")
+        try:
+            with self._directory(above, make=True) as fd:
+                return files.write_whole(fd, name, data)
+        except OSError as error:
+            raise Rejected(f"{key!r} cannot be written below {self._root}: {error.strerror}") from None
+
+    def remove(self, key: str) -> None:
+        """Take a file away; its folders stay. Rejected where syncd may not."""
+        *above, name = key.split("/")
+        try:
+            with self._directory(above) as fd:
+                if self._is_key(key) and self._regular(fd, name, key):
+                    os.unlink(name, dir_fd=fd)
+        except PermissionError as error:
+            raise Rejected(f"{key!r} cannot be removed from {self._root}: {error.strerror}") from None
+        except OSError as error:
+            raise_unless_absent(error, key)
+
+    def _gone(self, key: str) -> Rejected:
+        return Rejected(f"{key!r} is gone from {self._root}, or is no regular file")
 
     def walk(self, after: str = "") -> Iterator[tuple[str, os.stat_result]]:
         """The keys behind `after` in the order of their UTF-8 bytes (which is that of code points).
@@ -124,10 +160,13 @@ class Tree:
         return fd
 
     @contextmanager
-    def _directory(self, parts: Sequence[str]) -> Iterator[int]:
+    def _directory(self, parts: Sequence[str], *, make: bool = False) -> Iterator[int]:
         fd = self._open_root()
         try:
             for part in parts:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(part, dir_fd=fd)
                 above, fd = fd, os.open(part, _DIRECTORY, dir_fd=fd)
                 os.close(above)
             yield fd
@@ -149,7 +188,7 @@ class Tree:
         try:
             fd = os.open(name[:-1], _DIRECTORY, dir_fd=levels[-1].fd)
         except OSError as error:
-            _raise_unless_absent(error, prefix)
+            raise_unless_absent(error, prefix)
         else:
             self._enter(levels, fd, prefix, after)
 
@@ -159,11 +198,11 @@ class Tree:
         try:
             level.names.extend(self._names(level, after))
         except OSError as error:
-            raise _unreadable(error, prefix or str(self._root)) from None
+            raise unreadable(error, prefix or str(self._root)) from None
         level.names.sort(reverse=True)
 
     def _leave(self, levels: list[_Level]) -> None:
-        if len(levels) == 1 and not _is_at(levels[0].fd, self._root):
+        if len(levels) == 1 and not is_at(levels[0].fd, self._root):
             raise Retryable(f"the folder {self._root} went away while it was listed; it will be listed again")
         os.close(levels.pop().fd)
 
@@ -183,7 +222,7 @@ class Tree:
         try:
             return self._regular(fd, name, key)
         except OSError as error:
-            _raise_unless_absent(error, key)
+            raise_unless_absent(error, key)
             return None
 
     def _regular(self, fd: int, name: str, key: str) -> os.stat_result | None:
@@ -206,7 +245,7 @@ class Tree:
         return self._hidden or not name.startswith(".")
 
     def _is_name(self, name: str, prefix: str) -> bool:
-        if not (name.isascii() or _is_utf8(name)):
+        if not (name.isascii() or is_utf8(name)):
             self._skip("name that is not UTF-8", name)
             return False
         return bool(prefix) or name != _LOST_AND_FOUND
@@ -218,37 +257,3 @@ class Tree:
         if first:
             shown = key.encode(errors="backslashreplace").decode()
             log.warning("object.skipped", folder=str(self._root), key=shown, reason=reason)
-
-
-def _read(fd: int, limit: int) -> bytes:
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise FileNotFoundError(errno.ENOENT, "replaced by something else")
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            return file.read(limit)
-    finally:
-        os.close(fd)
-
-
-def _is_at(fd: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except OSError:
-        return False
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _raise_unless_absent(error: OSError, key: str) -> None:
-    if error.errno not in _ABSENT:
-        raise _unreadable(error, key) from None
-
-
-def _unreadable(error: OSError, key: str) -> Retryable:
-    return Retryable(f"{key!r} cannot be read: {error.strerror}; give syncd permission, or move it out of the folder")
