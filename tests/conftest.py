@@ -6,7 +6,14 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.label_studio", "tests.seaweed"]
+pytest_plugins = [
+    "tests.aws_emulators",
+    "tests.azurite",
+    "tests.ceph",
+    "tests.label_studio",
+    "tests.seaweed",
+    "tests.seaweed_webhook",
+]
 
 # How quick a machine is, and what else runs on it, says nothing about the product.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -112,6 +112,10 @@ class MemoryDataset(PersonAtWork):
         """As the port says."""
         return parse_label_config(self._xml).inline_text
 
+    def link(self, ref: ObjectRef) -> str:
+        """As the port says: bucket URL and key."""
+        return f"{ref.bucket}/{ref.key}"
+
     def task_data(self, ref: ObjectRef, text: str | None) -> JsonObject:
         """As the port says: the text, what its JSON holds, or bucket URL and key."""
         config = parse_label_config(self._xml)

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from syncd.cli import (
+    bucket,
     dataset,
     dead_letter,
     deliveries,
@@ -16,6 +17,7 @@ from syncd.cli import (
     label_config,
     label_studio,
     lineage,
+    quarantine,
     reconcile,
     run,
     snapshot,
@@ -39,11 +41,13 @@ app.command("reconcile")(reconcile.reconcile)
 app.command("export")(export.export)
 app.command("lineage")(lineage.lineage)
 app.command("import")(import_.import_)
+app.add_typer(bucket.app, name="bucket")
 app.add_typer(dataset.app, name="dataset")
 snapshot.app.command("describe")(describe.describe)
 app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(dead_letter.app, name="dead-letter")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(label_config.app, name="label-config")
 app.add_typer(label_studio.app, name="label-studio")
 

@@ -38,8 +38,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 
 
 def load(path: Path | None) -> Config:
-    """The configuration, with its warnings on standard error. Raises ConfigError."""
+    """The configuration, with the datasets found so far, and its warnings on standard error. Raises ConfigError."""
     config = load_config(find_config(path))
+    if config.templates:
+        from syncd.service.discovery import with_datasets_found
+
+        config = with_datasets_found(config)
     for warning in warnings_of(config):
         err.print("[yellow]warning:[/]", escape(warning), highlight=False, soft_wrap=True)
     return config
@@ -120,7 +124,13 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, list):
         value = ", ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else escape(str(value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else escape(printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal would obey, or not show, escaped: keys are other people's."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if text.isprintable() else "".join(shown)
 
 
 def print_json(value: object) -> None:
@@ -137,9 +147,9 @@ def when(seconds: float | None) -> str | None:
 def progress(what: str) -> Iterator[Callable[[str], None]]:
     """A spinner with elapsed time on a terminal, plain lines elsewhere; call what it yields with each step."""
     if not err.is_terminal:
-        yield lambda step: err.print(f"{what}: {step}", highlight=False)
+        yield lambda step: err.print(f"{what}: {step}", markup=False, highlight=False, soft_wrap=True)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(what)
         yield lambda step: bar.update(task, description=f"{what}: {step}")

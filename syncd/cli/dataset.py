@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from syncd.cli.common import ConfigOption, JsonOption, err, load, out, progress, show, the_dataset, with_parts
-from syncd.cli.reconcile import findings_of
+from syncd.cli.reconcile import findings_of, show_findings
 from syncd.flows.reconcile import Caution
 
 if TYPE_CHECKING:
@@ -77,13 +77,17 @@ def annotate(
 
 @app.command()
 def diff(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show what a reconcile would mark: new, changed, gone, doubled, orphaned. Changes nothing."""
+    """Show what a reconcile would do: new, changed and gone objects, doubled and orphaned tasks. Changes nothing.
+
+    New objects get a task; changed and gone ones what on_change and on_delete say, deleted tasks are noted; of doubled
+    tasks one goes; orphaned ones are no object's that syncd knows of, and stay.
+    """
     loaded = load(config)
     the_dataset(loaded, name)
     caution = Caution(loaded.reconcile.retire_limit, dry_run=True)
-    with progress("compare"):
-        rows = with_parts(loaded, lambda parts: findings_of(parts, name, caution))
-    show(rows, as_json=as_json, brief=True)
+    with progress("compare") as step:
+        rows = with_parts(loaded, lambda parts: findings_of(parts, name, caution, step))
+    show_findings(rows, as_json=as_json)
 
 
 @app.command()
@@ -98,6 +102,8 @@ def delete(
     if not yes:
         typer.confirm(f"Delete {title!r} with all its tasks and annotations? Its snapshots are kept.", abort=True)
 
+    from syncd.service.discovery import forget
+
     async def remove(parts: "Assembly") -> None:
         remote = await parts.datasets[name].annotator.find_dataset(title)
         if remote is None:
@@ -105,6 +111,7 @@ def delete(
         else:
             await remote.delete()
         await parts.state.forget(name)
+        await forget(parts.state, parts.config, name)
 
     with_parts(loaded, remove, exclusive=True)  # a running daemon would make it again
     out.print(f"Deleted {title}.", markup=False)

@@ -24,6 +24,7 @@ from obstore.store import S3Store
 
 from syncd.clouds.aws import AwsAccess, AwsClient
 from syncd.domain.errors import ConfigError, Problem, Retryable
+from syncd.secrets import SecretRef
 
 KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}  # of servers that only this machine reaches
 _UP_WITHIN = 60.0
@@ -141,6 +142,12 @@ class _S3Bucket:
             else:
                 return
 
+    def _secret(self, name: str, value: str) -> Path:
+        path = self._home / name
+        path.touch(mode=0o600)
+        path.write_text(value)
+        return path
+
     def _bucket_toml(self) -> str:
         options = "\n".join(f'{name} = "{value}"' for name, value in self.options.items())
         return f'[buckets.photos]\nurl = "s3://photos"\n[buckets.photos.storage_options]\n{options}\n'
@@ -155,7 +162,7 @@ class WebhookBucket(_S3Bucket):
         """As the protocol says. The first PUT succeeds a while after the port answers."""
         say("starting SeaweedFS")
         ports = _free_ports(4)
-        token = self._token()
+        token = self._secret("token", secrets.token_urlsafe(32))
         (self._home / "notification.toml").write_text(
             f'[notification.webhook]\nenabled = true\nendpoint = "http://127.0.0.1:{receiver}/events/photos"\n'
             f'bearer_token = "{token.read_text()}"\nevent_types = ["create", "update", "delete", "rename"]\n'
@@ -174,12 +181,6 @@ class WebhookBucket(_S3Bucket):
             f'type = "seaweedfs"\nbuckets = ["photos"]\ntokens = [{{ file = "{token}" }}]'
         )
 
-    def _token(self) -> Path:
-        path = self._home / "token"
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32))
-        return path
-
 
 class QueueBucket(_S3Bucket):
     """A bucket of moto, an emulator of Amazon's S3 and SQS, whose events wait in a queue."""
@@ -192,16 +193,19 @@ class QueueBucket(_S3Bucket):
         (port,) = _free_ports(1)
         self._run([_program("moto_server", "moto"), "-H", "127.0.0.1", "-p", str(port)])
         self._reached_at(port)
+        self._key = self._secret("key", KEYS["aws_access_key_id"])
         self._wait(lambda: _connect(port))
         self._make_buckets()
         self.sources = (
             f'{self._bucket_toml()}\n[sources.photos]\ntype = "sqs"\nqueue = "photo-events"\nbuckets = ["photos"]\n'
             f'region = "us-east-1"\nendpoint = "{self.options["aws_endpoint"]}"\n'
-            'access_key_id = { env = "DEMO_KEY" }\nsecret_access_key = { env = "DEMO_KEY" }'
+            f'access_key_id = {{ file = "{self._key}" }}\nsecret_access_key = {{ file = "{self._key}" }}'
         )
 
     def _make_buckets(self) -> None:
-        client = AwsClient("s3", AwsAccess(region="us-east-1", endpoint=self.options["aws_endpoint"]), subject="bucket")
+        key, endpoint = SecretRef(file=self._key), self.options["aws_endpoint"]
+        access = AwsAccess(region="us-east-1", endpoint=endpoint, access_key_id=key, secret_access_key=key)
+        client = AwsClient("s3", access, subject="bucket")
 
         async def make() -> None:
             for bucket in ("photos", "snapshots"):

@@ -21,7 +21,7 @@ import syncd
 from syncd.annotators.label_studio.local import LocalLabelStudio, Running, default_data_dir
 from syncd.annotators.label_studio.person import Person
 from syncd.cli.demo import Queue
-from syncd.cli.demo_buckets import KEYS, DemoBucket, FolderBucket, QueueBucket, WebhookBucket
+from syncd.cli.demo_buckets import DemoBucket, FolderBucket, QueueBucket, WebhookBucket
 from syncd.domain.errors import ConfigError, Rejected, Retryable
 from syncd.domain.model import JsonObject, VersionInfo
 
@@ -221,8 +221,7 @@ class DemoSite:
 
     def _env(self) -> dict[str, str]:
         """The demo's own settings only: the environment would override its configuration."""
-        ours = {name: value for name, value in os.environ.items() if not name.startswith("SYNCD_")}
-        return {**ours, "DEMO_KEY": KEYS["aws_access_key_id"]}
+        return {name: value for name, value in os.environ.items() if not name.startswith("SYNCD_")}
 
     def _person(self) -> Person:
         return Person(self.running.url, self.running.legacy_token)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show every dataset: subjects waiting, dead letters, staged changes and the newest version."""
+    """Show every dataset: subjects waiting, dead letters, bad events of its sources, staged changes, newest version."""
     rows = with_parts(load(config), _rows, doing="status")
     show(rows, as_json=as_json, empty="No dataset is configured.")
 
@@ -18,10 +18,11 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 async def _rows(parts: "Assembly") -> list[dict[str, Any]]:
     backlog = await parts.state.backlog()
     lanes = {name: [lane for lane in backlog if lane.dataset.partition("/")[0] == name] for name in parts.datasets}
-    return [await _row(parts, name, theirs) for name, theirs in lanes.items()]
+    bad = await parts.state.quarantine_counts()
+    return [await _row(parts, name, theirs, bad) for name, theirs in lanes.items()]
 
 
-async def _row(parts: "Assembly", name: str, lanes: list[Backlog]) -> dict[str, Any]:
+async def _row(parts: "Assembly", name: str, lanes: list[Backlog], bad: dict[str, int]) -> dict[str, Any]:
     versions = await parts.snapshots[name].versions(name)
     newest = versions[-1] if versions else None
     return {
@@ -29,6 +30,7 @@ async def _row(parts: "Assembly", name: str, lanes: list[Backlog]) -> dict[str, 
         "waiting": sum(lane.pending + lane.claimed for lane in lanes),
         "since": when(min((lane.oldest for lane in lanes if lane.oldest), default=None)),
         "dead": sum(lane.dead for lane in lanes),
+        "quarantined": sum(bad.get(source, 0) for source in parts.config.datasets[name].sources),
         "staged": await parts.state.staged_count(name),
         "newest": newest.name if newest else None,
         "rows": newest.rows if newest else 0,

@@ -5,7 +5,8 @@ the plug-in classes that the file names are imported.
 """
 
 from syncd.config.about import AboutDataset
-from syncd.config.checks import warnings_of
+from syncd.config.buckets import BucketConfig
+from syncd.config.checks import secrets_of, warnings_of
 from syncd.config.datasets import Dataset, Snapshots
 from syncd.config.loader import find_config, load_config
 from syncd.config.models import Config, Log, Receiver, Reconcile, Retry, Shutdown, State, Worker
@@ -14,6 +15,7 @@ from syncd.config.splits import DatasetSplits
 
 __all__ = [
     "AboutDataset",
+    "BucketConfig",
     "Config",
     "Dataset",
     "DatasetSplits",
@@ -28,5 +30,6 @@ __all__ = [
     "Worker",
     "find_config",
     "load_config",
+    "secrets_of",
     "warnings_of",
 ]

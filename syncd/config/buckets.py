@@ -1,8 +1,8 @@
 """`[buckets.NAME]`: where a bucket of a cloud is and how it is reached. Folders need none: their source names them."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, PlainValidator, field_validator
+from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from syncd.config.base import Section
 from syncd.secrets import SecretRef, text_or_secret
@@ -18,6 +18,40 @@ class BucketConfig(Section):
         "or where a secret is. None: those of the environment, profile, role or instance.",
         repr=False,
     )
+
+    profile: str | None = Field(
+        None, description="S3: profile of the AWS configuration. Default: AWS_PROFILE, or the usual chain."
+    )
+    role_arn: str | None = Field(
+        None, description="S3: role to assume with the credentials found, as its ARN. Default: none."
+    )
+    external_id: str | None = Field(
+        None, description="S3: external id that the role's trust policy asks for. Default: none."
+    )
+    inventory: str | None = Field(
+        None,
+        description="S3: list from the newest S3 Inventory (CSV or Parquet) instead of from the bucket: "
+        "s3://BUCKET/PREFIX/SOURCE-BUCKET/CONFIGURATION, read with the same credentials. Default: none.",
+    )
+
+    @field_validator("inventory")
+    @classmethod
+    def _is_a_place(cls, inventory: str | None) -> str | None:
+        if inventory is None:
+            return None
+        bucket, _, prefix = inventory.removeprefix("s3://").strip("/").partition("/")
+        if not inventory.startswith("s3://") or not bucket or not prefix:
+            raise ValueError("must be s3://BUCKET/PREFIX/SOURCE-BUCKET/CONFIGURATION, the folder of the dated folders")
+        return f"s3://{bucket}/{prefix}"
+
+    @model_validator(mode="after")
+    def _of_amazon(self) -> Self:
+        given = [name for name in ("profile", "role_arn", "external_id", "inventory") if getattr(self, name)]
+        if given and not self.url.startswith("s3://"):
+            raise ValueError(f"{given[0]} belongs to s3:// buckets")
+        if self.external_id and not self.role_arn:
+            raise ValueError("external_id needs role_arn")
+        return self
 
     @field_validator("url")
     @classmethod

@@ -4,7 +4,6 @@
 fields; `warnings_of` at a configuration that is valid.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import permutations
@@ -17,9 +16,9 @@ from syncd.config.models import Config
 from syncd.config.plugins import Plugin
 from syncd.config.problems import nearest
 from syncd.domain.errors import Problem
+from syncd.domain.templates import NAME
 from syncd.secrets import SecretRef
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,49}")
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 READABLE_BY_ALL = 0o004
 
@@ -30,7 +29,9 @@ def cross_check(data: Mapping[str, Any]) -> list[Problem]:
     """Problems between tables. `data`: the whole file, with environment, titles and data directory filled in."""
     groups = {kind: _tables(data, kind) for kind in ("buckets", "sources", "annotators", "datasets")}
     datasets = groups["datasets"]
+    templates = [Problem("templates", "", "is no table; set key_pattern in one of [datasets.*]")]
     return [
+        *(templates if "templates" in data else ()),
         *_names(groups),
         *_references(groups),
         *_titles(datasets),
@@ -94,11 +95,12 @@ def _snapshot_url(table: Mapping[str, Any]) -> str:
 
 
 def _unused(config: Config) -> Iterator[str]:
-    if not config.datasets:
+    datasets = {**config.datasets, **config.templates}
+    if not datasets:
         yield "datasets: none is configured, so nothing becomes a task"
-    used = {source for dataset in config.datasets.values() for source in dataset.sources}
+    used = {source for dataset in datasets.values() for source in dataset.sources}
     yield from (f"sources.{name}: no dataset uses it" for name in config.sources if name not in used)
-    annotators = {dataset.annotator for dataset in config.datasets.values()}
+    annotators = {dataset.annotator for dataset in datasets.values()}
     yield from (f"annotators.{name}: no dataset uses it" for name in config.annotators if name not in annotators)
 
 
@@ -108,8 +110,13 @@ def _unreachable(config: Config) -> Iterator[str]:
         yield f"receiver.public_url: nobody can call {host}; set the address that annotators reach"
 
 
+def secrets_of(config: Config) -> list[tuple[str, SecretRef]]:
+    """Every secret the configuration names, by dotted field."""
+    return list(_secrets(config, ""))
+
+
 def _open_secrets(config: Config) -> Iterator[str]:
-    for field, secret in _secrets(config, ""):
+    for field, secret in secrets_of(config):
         if secret.file and secret.file.exists() and secret.file.stat().st_mode & READABLE_BY_ALL:
             yield f"{field}: every user of this machine can read {secret.file}; chmod 600 it"
 

@@ -11,13 +11,13 @@ from pydantic import Field, InstanceOf, PlainValidator, ValidationInfo, field_va
 
 from syncd.config.about import AboutDataset
 from syncd.config.base import Count, Seconds, Section, resolved, with_data_dir
+from syncd.config.layouts import ObjectRules
 from syncd.config.plugins import Plugin
 from syncd.config.problems import field_errors
 from syncd.config.splits import DatasetSplits
 from syncd.domain.labels import TASKS, label_config
 from syncd.domain.labels.configs import parse_label_config
 from syncd.domain.planning import OnChange, OnDelete
-from syncd.domain.routing import Selection
 from syncd.ports import Retention
 from syncd.secrets import SecretRef, text_or_secret
 
@@ -85,14 +85,12 @@ class Snapshots(Section):
         return with_data_dir(url, info)
 
 
-class Dataset(Section):
+class Dataset(ObjectRules):
     """One dataset: what becomes a task, where, and how. Its labels come from `task` or from `label_config`."""
 
     annotator: str = Field(description="Name of the annotator, one of [annotators.*].")
     title: str = Field("", min_length=1, max_length=50, description="Title there; default: the dataset's name.")
     sources: list[str] = Field(min_length=1, description="Names of the sources, of [sources.*].")
-    include: list[str] = Field([], description="Globs of keys that become tasks; none: all that the sources give.")
-    exclude: list[str] = Field([], description="Globs of keys that do not, even where `include` matches.")
     task: str | None = Field(None, description="Built-in label config: what people do.")
     options: dict[str, Any] = Field(
         {}, description="Options of that task, as `syncd label-config list --json` shows them; none: its defaults."
@@ -109,20 +107,16 @@ class Dataset(Section):
         "warn", description="What to do when the label config in the annotator is another than ours."
     )
     webhook: bool = Field(True, description="Whether to have the annotator call the receiver about annotations.")
-    text_limit: int = Field(1024 * 1024, ge=1, description="Largest object whose text is put into its task, bytes.")
+    media: Literal["annotator", "signed"] = Field(
+        "annotator",
+        description="How people see objects: through the annotator's own storages, or through links signed by syncd.",
+    )
     snapshots: Snapshots = Field(Snapshots(), description="When and where.", validate_default=True)
     splits: DatasetSplits = Field(DatasetSplits(), description="What is trained on and what is kept to test with.")
     about: AboutDataset = Field(AboutDataset(), description="What is said of it: licence, creators …")
     triggers: dict[str, InstanceOf[Plugin]] = Field(
         {}, description="What is done when a version appears or a tag moves, by name."
     )
-
-    @field_validator("include", "exclude")
-    @classmethod
-    def _valid_globs(cls, globs: list[str]) -> list[str]:
-        with field_errors():
-            Selection(include=tuple(globs))
-        return globs
 
     @field_validator("task")
     @classmethod
@@ -145,6 +139,22 @@ class Dataset(Section):
         built_in = bool(info.data.get("task") or info.data.get("labels"))
         if "task" in info.data and (built_in if file else info.data["task"] is None):
             raise ValueError("set either `task` with `labels`, or `label_config`: exactly one of them")
+        return file
+
+    @field_validator("label_config")
+    @classmethod
+    def _shows_members(cls, file: LabelConfigFile | None, info: ValidationInfo) -> LabelConfigFile | None:
+        """What the label config shows of a group has to be one of its members."""
+        members, task, labels = info.data.get("members"), info.data.get("task"), info.data.get("labels")
+        if members and file:
+            xml = file.xml
+        elif members and task and labels is not None:
+            xml = label_config(task, labels, **info.data.get("options", {}))
+        else:
+            return file
+        shown = [name.partition("[")[0].partition(".")[0] for name in parse_label_config(xml).variables]
+        if lacking := [name for name in shown if name not in members]:
+            raise ValueError(f"shows {lacking[0]!r}, which is none of `members`: {', '.join(members)}")
         return file
 
     @property

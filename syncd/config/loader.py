@@ -18,6 +18,7 @@ from syncd.config.environment import overlay
 from syncd.config.models import Config
 from syncd.config.plugins import Plugin, load_plugin
 from syncd.config.problems import problems_of
+from syncd.config.templates import put_apart
 from syncd.domain.errors import ConfigError, Problem
 
 
@@ -40,7 +41,7 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] = os.enviro
         raise ConfigError([*problems_of(error, Config, (), origins), *problems]) from None
     if problems:
         raise ConfigError(problems)
-    return config
+    return put_apart(config)
 
 
 def find_config(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:

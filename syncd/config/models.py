@@ -12,6 +12,7 @@ from syncd.config.base import Count, Seconds, SecondsOrZero, Section, with_data_
 from syncd.config.buckets import BucketConfig
 from syncd.config.datasets import Dataset
 from syncd.config.plugins import Plugin
+from syncd.secrets import FRESH_S
 
 
 class State(Section):
@@ -51,6 +52,12 @@ class Receiver(Section):
         validate_default=True,
     )
     body_limit: int = Field(16 * 1024 * 1024, ge=1024, description="Largest accepted body, bytes (after decoding).")
+    media_lifetime: Seconds = Field(
+        300.0, description="How long a link to an object's bytes works, once a person opened its task, seconds."
+    )
+    media_presign: bool = Field(
+        False, description="Send browsers to presigned URLs of the bucket, where it has such, instead of through syncd."
+    )
     header_timeout: Seconds = Field(10.0, description="Longest time a sender may take for the header, seconds.")
     body_timeout: Seconds = Field(30.0, description="Longest time a sender may take for the body, seconds.")
 
@@ -113,6 +120,14 @@ class Reconcile(Section):
         le=1,
         description="Share of a bucket's tasks that one reconcile may retire, 0 to 1; above it nothing is retired.",
     )
+    rate: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="Most objects that a listing marks a second; 0: no limit."
+    )
+    most_waiting: int = Field(
+        100_000,
+        ge=0,
+        description="A listing waits while more objects of its dataset than these wait to be worked on; 0: no limit.",
+    )
 
 
 class Deliveries(Section):
@@ -132,6 +147,14 @@ class Deliveries(Section):
         if longest < info.data.get("first", 0.0):
             raise ValueError("must not be shorter than deliveries.first")
         return longest
+
+
+class Secrets(Section):
+    """Secrets that a secret manager holds; the others are read anew at each use."""
+
+    refresh_every: Seconds = Field(
+        FRESH_S, description="Time between two looks at a secret manager for rotated secrets, seconds."
+    )
 
 
 class Shutdown(Section):
@@ -154,8 +177,10 @@ class Config(Section):
     retry: Retry = Field(Retry(), description="The long retry.")
     reconcile: Reconcile = Field(Reconcile(), description="Reconciliation.")
     deliveries: Deliveries = Field(Deliveries(), description="Deliveries to triggers.")
+    secrets: Secrets = Field(Secrets(), description="Secrets of secret managers.")
     shutdown: Shutdown = Field(Shutdown(), description="Shutdown.")
     buckets: dict[str, BucketConfig] = Field({}, description="Buckets of clouds, by name.")
     sources: dict[str, InstanceOf[Plugin]] = Field({}, description="Where objects and their events come from, by name.")
     annotators: dict[str, InstanceOf[Plugin]] = Field({}, description="Annotation tools, by name.")
     datasets: dict[str, Dataset] = Field({}, description="What becomes tasks, where, and how, by name.")
+    templates: dict[str, Dataset] = Field({}, description="Those with a key_pattern; the loader puts them apart.")

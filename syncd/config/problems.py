@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from syncd.domain.errors import ConfigError, Problem
+from syncd.secrets import PLACES
 
 Location = tuple[int | str, ...]
 SECRET_WORDS = re.compile(r"secret|token|passw|credential|key|storage_options", re.IGNORECASE)
@@ -83,7 +84,7 @@ def _allowed(detail: ErrorDetails, model: type[BaseModel]) -> str:
             *parents, name = detail["loc"]
             return f"is no field; {nearest(str(name), _fields_at(model, parents))}"
         case "model_type" | "model_attributes_type" if detail.get("ctx", {}).get("class_name") == "SecretRef":
-            return 'must say where the secret is: { env = "NAME" } or { file = "/path" }'
+            return f"must say where the secret is: {PLACES}"
         case "model_type" | "model_attributes_type" | "dict_type":
             return "must be a table"
     return re.sub(r"^(Value error, |\w+ should (?=\w))", _opening, detail["msg"])

@@ -117,6 +117,7 @@ def _rows(dataset: Dataset, content: TaskContent | None, record: Record | None) 
 
 def _row(dataset: Dataset, content: TaskContent, annotation: Annotation, record: Record | None) -> Row:
     """One annotation with its lineage; without a record (a task made by hand) the object columns are empty."""
+    media = record.media if record else None
     invalid = None
     if annotation.status is RowStatus.SUBMITTED:
         invalid = check(annotation.result, dataset.config, content.data)
@@ -130,11 +131,11 @@ def _row(dataset: Dataset, content: TaskContent, annotation: Annotation, record:
         labels=labels_of(annotation.result),
         result=_json(annotation.result),
         data=_json(content.data),
-        object_uri=f"{record.ref.bucket}/{record.ref.key}" if record else None,
-        bucket=record.ref.bucket if record else None,
-        key=record.ref.key if record else None,
-        etag=record.etag if record else None,
-        version_id=record.version_id if record else None,
+        object_uri=f"{media.ref.bucket}/{media.ref.key}" if media else None,
+        bucket=media.ref.bucket if media else None,
+        key=media.ref.key if media else None,
+        etag=media.etag if media else None,
+        version_id=media.version_id if media else None,
         retired=bool(record and record.state is not TaskState.ACTIVE),
         label_config_hash=dataset.config.hash,
         lead_time=annotation.lead_time,

@@ -5,7 +5,7 @@ side of the dataset is opened on first use and kept.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -13,8 +13,9 @@ import structlog
 
 from syncd.domain.errors import ConfigError, Problem, Rejected, Retryable
 from syncd.domain.labels.configs import LabelConfig
-from syncd.domain.model import IMPORTED, ObjectRef
-from syncd.domain.planning import Policy
+from syncd.domain.layout import Layout, Role, base_bucket
+from syncd.domain.model import IMPORTED, ObjectRef, Observation, Record
+from syncd.domain.planning import Plan, Policy, plan
 from syncd.domain.routing import Routes
 from syncd.domain.splits import Splits
 from syncd.flows.imported_texts import ImportedTexts
@@ -36,9 +37,10 @@ class SnapshotPolicy:
 class Dataset:
     """One dataset: what the configuration says of it, and its doors to the world.
 
-    `settle_imports` (s): how long an import of unknown fate is looked up before it is sent again.
-    `text_limit` (bytes): the largest object whose text is carried inside a task. `observing`: for commands that
-    only look: nothing is made in the annotator and no drift is mended.
+    `settle_imports` (s): how long an import of unknown fate is looked up before it is sent again. `text_limit` (bytes):
+    the largest object whose text is carried inside a task; `text_cut`: of larger ones the beginning is. `layout`: what
+    the objects of its buckets are to it; `stores` hold the tasks' objects as it shows them, `bases` what these are made
+    of. `observing`: for commands that only look: nothing is made in the annotator and no drift is mended.
     """
 
     spec: DatasetSpec
@@ -53,6 +55,9 @@ class Dataset:
     settle_imports: float = 30.0
     splits: Splits | None = None
     text_limit: int = 1024 * 1024
+    text_cut: bool = False
+    layout: Layout = field(default_factory=Layout)
+    bases: Mapping[str, ObjectStore] = field(default_factory=dict)
     observing: bool = False
     _remote: AnnotatorDataset | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -64,15 +69,31 @@ class Dataset:
 
     def wants(self, ref: ObjectRef) -> bool:
         """Whether the configuration selects this object for the dataset; what was imported was asked for."""
-        return ref.bucket.startswith(IMPORTED) or self.name in self.routes.datasets(ref)
+        if ref.bucket.startswith(IMPORTED):
+            return True
+        derived = base_bucket(ref.bucket) != ref.bucket
+        return self.layout.makes(ref) and (derived or self.name in self.routes.datasets(ref))
+
+    def plan(self, ref: ObjectRef, seen: Observation, records: Sequence[Record]) -> Plan:
+        """As `planning.plan`; but what the configuration does not select, or not in this size, becomes no task."""
+        planned = plan(self.name, ref, seen, records, self.policy)
+        if planned.place and not self.wants(ref):
+            return Plan(reason="not selected by the configuration")
+        if planned.place and base_bucket(ref.bucket) == ref.bucket and (why := self.layout.limits.refuses(seen.size)):
+            return Plan(reason=f"not selected by the configuration: {why}")
+        return planned
 
     def store(self, bucket: str) -> ObjectStore:
         """The bucket's store. Retryable: its source was taken out of the configuration, perhaps for a while."""
         if bucket.startswith(IMPORTED):
             return ImportedTexts(self.state, self.name, bucket, self.clock)
-        if bucket not in self.stores:
+        if bucket not in self.stores and bucket not in self.bases:
             raise Retryable(f"no source of {self.name} has bucket {bucket} any more; configure it, or drop this")
-        return self.stores[bucket]
+        return self.stores.get(bucket) or self.bases[bucket]
+
+    def role(self, ref: ObjectRef) -> Role:
+        """What an object is to the dataset."""
+        return self.layout.role(ref.key) if ref.bucket in self.bases else Role.TASK
 
     async def remote(self) -> AnnotatorDataset:
         """The dataset inside its annotator, made there if need be.

@@ -31,10 +31,32 @@ class ImportedTexts:
 
     async def get(self, key: str, *, limit: int) -> bytes:
         """As the port says."""
-        text = await self._imports.text(self._dataset, ObjectRef(self.bucket, key))
-        if text is None:
-            raise Rejected(f"{self.bucket}/{key} is not there; import it again")
-        data = text.encode()
+        data = await self._data(key)
         if len(data) > limit:
             raise Rejected(f"{self.bucket}/{key} has {len(data)} bytes, more than text_limit ({limit})")
         return data
+
+    async def write(self, key: str, data: bytes) -> str | None:
+        """Rejected: only an import brings texts."""
+        raise Rejected(f"{self.bucket}/{key} cannot be written; use `syncd import`")
+
+    async def remove(self, key: str) -> None:
+        """Rejected: imported texts stay."""
+        raise Rejected(f"{self.bucket}/{key} cannot be removed: it came with an import")
+
+    async def sign(self, key: str, *, expires: float) -> str | None:
+        """None: the state has no URLs."""
+
+    async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """As the port says, in one piece."""
+        if data := (await self._data(key))[start:end]:
+            yield data
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    async def _data(self, key: str) -> bytes:
+        text = await self._imports.text(self._dataset, ObjectRef(self.bucket, key))
+        if text is None:
+            raise Rejected(f"{self.bucket}/{key} is not there; import it again")
+        return text.encode()

@@ -21,7 +21,6 @@ from syncd.domain.model import (
     Mark,
     NewTask,
     ObjectRef,
-    Observation,
     Outcome,
     Placement,
     Record,
@@ -29,14 +28,15 @@ from syncd.domain.model import (
     Subject,
     TaskState,
 )
-from syncd.domain.planning import Plan, plan
+from syncd.domain.planning import Plan
+from syncd.flows.contents import lineage, task_data
 from syncd.flows.context import Dataset
+from syncd.flows.deciding import LOOK_AGAIN_S, Wait, decide, refuse_other_version
 from syncd.flows.imported import give_imported, note_given
+from syncd.flows.spreading import spread, spreads
 from syncd.ports import AnnotatorDataset, TaskHeader
 
 log = structlog.get_logger()
-
-LOOK_AGAIN_S = 1.0
 
 
 @dataclass
@@ -49,14 +49,14 @@ class _Pass:
     planned: list[tuple[Claim, Plan]] = field(default_factory=list)
     wanted: dict[ObjectRef, list[ImportedAnswer]] = field(default_factory=dict)
 
-    def done(self, claim: Claim, reason: str) -> None:
-        self.settled.append(Settlement(claim, Outcome.DONE, reason))
+    def done(self, claim: Claim, planned: Plan) -> None:
+        self.settled.append(Settlement(claim, Outcome.DONE, planned.reason, vanished=planned.vanished))
 
     def dead(self, claim: Claim, reason: str) -> None:
         self.settled.append(Settlement(claim, Outcome.DEAD, reason))
 
-    def wait(self, claim: Claim, reason: str) -> None:
-        self.settled.append(Settlement(claim, Outcome.AGAIN, reason, delay=LOOK_AGAIN_S, failed=False))
+    def wait(self, claim: Claim, reason: str, delay: float = LOOK_AGAIN_S) -> None:
+        self.settled.append(Settlement(claim, Outcome.AGAIN, reason, delay=delay, failed=False))
 
     def still_wanted(self) -> dict[ObjectRef, list[ImportedAnswer]]:
         """What the objects that this run settles still lack; those of others come with these objects' next run."""
@@ -74,13 +74,15 @@ async def ingest(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
     run = _Pass(dataset, await dataset.remote())
     unknown = await _adopt(dataset, run.remote)
     run.wanted = await dataset.state.wanted(dataset.name, [ObjectRef.from_id(claim.subject.id) for claim in claims])
-    await _plan_all(run, claims, unknown)
+    tasks = [claim for claim in claims if not spreads(dataset, claim)]
+    await _plan_all(run, tasks, unknown)
     await _place(run)
     await _retire(run)
     await _restore(run)
     await give_imported(dataset, run.remote, run.still_wanted())  # last: only now it is clear which tasks stay
     for claim, planned in run.planned:
-        run.done(claim, planned.reason)
+        run.done(claim, planned)
+    run.settled += [await spread(dataset, claim) for claim in claims if spreads(dataset, claim)]
     return run.settled
 
 
@@ -108,43 +110,20 @@ async def _adopt(dataset: Dataset, remote: AnnotatorDataset) -> set[ObjectRef]:
 
 
 async def _plan_all(run: _Pass, claims: Sequence[Claim], unknown: set[ObjectRef]) -> None:
-    refs = [ObjectRef.from_id(claim.subject.id) for claim in claims]
-    records = await run.dataset.state.records(run.dataset.name, refs)
-    for claim, ref in zip(claims, refs, strict=True):
-        if ref in unknown:
+    """Plan each object by itself: one's trouble is not the others'."""
+    known: list[Claim] = []
+    for claim in claims:
+        if ObjectRef.from_id(claim.subject.id) in unknown:
             run.wait(claim, "waiting for an import of unknown fate")
-            continue
-        try:
-            planned = await _plan_one(run, ref, claim.observation, records.get(ref, []))
-        except SyncdError as error:  # this object's trouble, not the others'
-            run.failed(claim, error)
         else:
-            if planned is None:
-                run.wait(claim, "the object is still being written")
-            else:
-                run.planned.append((claim, planned))
-
-
-async def _plan_one(run: _Pass, ref: ObjectRef, seen: Observation | None, records: Sequence[Record]) -> Plan | None:
-    """Plan by what the event saw. None: the object is still being written, look again later.
-
-    What would change tasks that are there is never done on hearsay: an event may be late, doubled or reordered
-    after a newer one was settled already. A new object costs no look.
-    """
-    dataset = run.dataset
-    if seen is not None and seen.settled and (seen.gone or seen.version):
-        planned = _plan(dataset, ref, seen, records)
-        if not (planned.retire or (records and (planned.place or planned.restore))):
-            return planned
-    seen = await dataset.store(ref.bucket).head(ref.key)
-    return _plan(dataset, ref, seen, records) if seen.settled else None
-
-
-def _plan(dataset: Dataset, ref: ObjectRef, seen: Observation, records: Sequence[Record]) -> Plan:
-    planned = plan(dataset.name, ref, seen, records, dataset.policy)
-    if planned.place and not dataset.wants(ref):
-        return Plan(reason="not selected by the configuration")
-    return planned
+            known.append(claim)
+    for claim, decided in zip(known, await decide(run.dataset, known), strict=True):
+        if isinstance(decided, Plan):
+            run.planned.append((claim, decided))
+        elif isinstance(decided, Wait):
+            run.wait(claim, decided.reason, decided.delay)
+        else:
+            run.failed(claim, decided)
 
 
 # ---------------------------------------------------------------- place
@@ -166,23 +145,13 @@ async def _prepare(
     run: _Pass, claim: Claim, placement: Placement, batch: list[tuple[Claim, Placement, NewTask]]
 ) -> None:
     try:
-        data = run.remote.task_data(placement.ref, await _text(run, placement.ref))
-        meta = {"syncd": _lineage(run.dataset, placement)}
+        data = await task_data(run.dataset, run.remote, placement)
+        await refuse_other_version(run.dataset, placement)
+        meta = {"syncd": lineage(run.dataset, placement)}
         answers = tuple(run.wanted.get(placement.ref, ()))
         batch.append((claim, placement, NewTask(placement.task_key, data, meta, answers)))
     except SyncdError as error:
         run.failed(claim, error)
-
-
-async def _text(run: _Pass, ref: ObjectRef) -> str | None:
-    """The object's text where tasks carry it; None elsewhere."""
-    if not run.remote.inline_text:
-        return None
-    body = await run.dataset.store(ref.bucket).get(ref.key, limit=run.dataset.text_limit)
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Rejected("the object is not UTF-8 text; convert it, or leave it out with `exclude`") from None
 
 
 async def _import(
@@ -269,9 +238,4 @@ def _headers(records: Sequence[Record]) -> list[TaskHeader]:
 
 
 def _record(dataset: Dataset, p: Placement, task_id: str) -> Record:
-    return Record(dataset.name, p.ref, p.task_key, task_id, p.etag, p.version_id, p.size, p.serial)
-
-
-def _lineage(dataset: Dataset, p: Placement) -> dict[str, object]:
-    known = {"etag": p.etag, "version_id": p.version_id, "size": p.size, "serial": p.serial}
-    return {"dataset": dataset.name, "bucket": p.ref.bucket, "key": p.ref.key, **known}
+    return Record(dataset.name, p.ref, p.task_key, task_id, p.etag, p.version_id, p.size, p.serial, parts=p.parts)

@@ -18,10 +18,25 @@ from syncd.ports.annotator import (
 from syncd.ports.clock import Clock
 from syncd.ports.objects import Deliver, EventSource, ObjectStore, Pushed, PushSource, Reply, Seen, Stores
 from syncd.ports.snapshots import Collected, Damage, Retention, SnapshotStore, TagMove, Trouble
-from syncd.ports.state import Backlog, Cursors, Deliveries, Imports, Lane, Records, Staging, StateStore, Subjects
+from syncd.ports.state import (
+    QUARANTINE_KEPT,
+    Backlog,
+    Cursors,
+    Deliveries,
+    Imports,
+    KnownVersion,
+    Lane,
+    Quarantine,
+    Quarantined,
+    Records,
+    Staging,
+    StateStore,
+    Subjects,
+)
 from syncd.ports.triggers import Publish, Surroundings, Target, Trigger
 
 __all__ = [
+    "QUARANTINE_KEPT",
     "WEBHOOK_SECRET_HEADER",
     "Annotator",
     "AnnotatorDataset",
@@ -37,11 +52,14 @@ __all__ = [
     "Deliveries",
     "EventSource",
     "Imports",
+    "KnownVersion",
     "Lane",
     "ObjectStore",
     "Publish",
     "PushSource",
     "Pushed",
+    "Quarantine",
+    "Quarantined",
     "Records",
     "Reply",
     "Retention",

@@ -15,6 +15,7 @@ WEBHOOK_SECRET_HEADER = "X-Syncd-Secret"  # noqa: S105 - the header's name
 class DatasetSpec:
     """What a dataset shall be in its annotator. `buckets` are those whose objects people must be able to see.
 
+    `links`: tasks link to objects of the buckets although the label config takes JSON or text.
     `link`: makes what task data holds to show an object; None: what the annotator reaches by itself.
 
     `on_drift`: what to do when the label config there is another than ours: "refuse" (ConfigError), "warn",
@@ -27,6 +28,7 @@ class DatasetSpec:
     buckets: tuple[str, ...] = ()
     on_drift: str = "warn"
     link: Callable[[ObjectRef], str] | None = None
+    links: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,10 @@ class AnnotatorDataset(Protocol):
         A label config that needs more than one text or link takes them from a JSON object: Rejected says what is
         wrong with it.
         """
+        ...
+
+    def link(self, ref: ObjectRef) -> str:
+        """What task data holds to show this object. Rejected: it cannot be shown by a link."""
         ...
 
     @property

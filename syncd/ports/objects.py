@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from syncd.domain.model import ObjectRef, Observation
 from syncd.domain.notifications import BadEvent
@@ -29,7 +29,7 @@ class EventSource(Protocol):
     """Which of their keys it speaks of at all."""
 
     async def check(self) -> None:
-        """ConfigError when it can never run, such as a folder that is not there. Looks only."""
+        """Look, only. ConfigError: it can never run, as its folder is not there. Retryable: nobody can tell now."""
         ...
 
     async def run(self, deliver: Deliver, rescan: Callable[[], None]) -> None:
@@ -61,6 +61,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@runtime_checkable
 class PushSource(EventSource, Protocol):
     """A source whose events are pushed to `/events/NAME` of the receiver. Its `run` asks for one rescan and waits."""
 

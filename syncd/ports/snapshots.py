@@ -62,8 +62,8 @@ class Damage:
 class SnapshotStore(Protocol):
     """Versioned rows, one table per dataset. Versions are immutable and numbered v1, v2, … without gaps."""
 
-    async def probe(self) -> None:
-        """Prove that versions can be written here. ConfigError: they cannot, and why."""
+    async def probe(self) -> str:
+        """Prove that versions can be written here; what was found, in one line. ConfigError: they cannot, and why."""
         ...
 
     async def commit(

@@ -18,6 +18,7 @@ from syncd.domain.model import (
     StagedChange,
     Subject,
 )
+from syncd.domain.notifications import BadEvent
 
 Lane = tuple[Kind, str]
 """All subjects of one kind in one dataset: what one flow takes at a time."""
@@ -33,6 +34,10 @@ class Backlog:
     claimed: int
     dead: int
     oldest: float | None
+
+
+KnownVersion = tuple[str, str | None, str | None, str, bool]
+"""Of a record, as a plain tuple, for there are as many as objects: key, etag, version id, `TaskState`, has parts (or 0)."""
 
 
 class Subjects(Protocol):
@@ -62,6 +67,8 @@ class Subjects(Protocol):
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Done removes the subject, again makes it due after its delay, dead puts it among the dead letters.
 
+        One that was done as vanished leaves a tombstone: no part of the backlog and of no claim. A mark whose sequencer
+        is not newer, and says so too, leaves it be; any other makes it due anew, to be looked at.
         A subject marked since its claim stays pending and due whatever the outcome; a settlement whose claim
         was lost to another token has no effect.
         """
@@ -87,6 +94,10 @@ class Subjects(Protocol):
         """Forget dead letters; returns how many were dead."""
         ...
 
+    async def prune_gone(self, before: float) -> int:
+        """Forget tombstones of what was settled before a time (unix seconds); returns how many."""
+        ...
+
 
 class Records(Protocol):
     """What we did about objects, and what we are about to do."""
@@ -109,6 +120,12 @@ class Records(Protocol):
 
     def walk(self, dataset: str, bucket: str, *, after: str = "") -> AsyncIterator[Sequence[Record]]:
         """Pages of a bucket's records in the order of the keys' UTF-8 bytes; one object's records stay on one page."""
+        ...
+
+    def walk_versions(
+        self, dataset: str, bucket: str, *, after: str = "", upto: str | None = None
+    ) -> AsyncIterator[Sequence[KnownVersion]]:
+        """As `walk`, up to a key (included; None: to the end), without what only a closer look needs."""
         ...
 
     def walk_tasks(self, dataset: str) -> AsyncIterator[Sequence[Record]]:
@@ -222,6 +239,47 @@ class Deliveries(Protocol):
         ...
 
 
+QUARANTINE_KEPT = 10_000
+"""How many bad events are kept of each source: about 40 MB at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A bad event that is kept. `count`: how often it came, first and last at these times (unix seconds)."""
+
+    id: str
+    source: str
+    reason: str
+    detail: str
+    excerpt: bytes
+    count: int
+    first_at: float
+    last_at: float
+
+
+class Quarantine(Protocol):
+    """Events that can never be acted upon, for a person to look at."""
+
+    async def quarantine(self, source: str, bad: Sequence[BadEvent]) -> None:
+        """Keep bad events; durable on return. Idempotent but for the count: the same reason and excerpt are one event.
+
+        Of each source the newest `QUARANTINE_KEPT` stay, by when they last came.
+        """
+        ...
+
+    async def quarantined(self, source: str | None = None, limit: int = 100) -> list[Quarantined]:
+        """What is kept, that which came last first."""
+        ...
+
+    async def quarantine_counts(self) -> dict[str, int]:
+        """How many are kept, by source; sources without any are left out."""
+        ...
+
+    async def drop_quarantined(self, ids: Sequence[str]) -> int:
+        """Forget these; returns how many there were."""
+        ...
+
+
 class Cursors(Protocol):
     """Small durable values: how far an incremental listing was read, secrets of our webhooks."""
 
@@ -234,7 +292,7 @@ class Cursors(Protocol):
         ...
 
 
-class StateStore(Subjects, Records, Staging, Imports, Deliveries, Cursors, Protocol):
+class StateStore(Subjects, Records, Staging, Imports, Deliveries, Quarantine, Cursors, Protocol):
     """All roles on one database, and its life."""
 
     async def forget(self, dataset: str) -> None:

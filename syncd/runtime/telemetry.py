@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, generate_latest
 
 from syncd.domain.model import Settlement
+from syncd.domain.notifications import BadEvent
 from syncd.ports import Backlog, Lane
 
 REQUESTS = Counter("syncd_http_requests_total", "Answers of the receiver.", ["route", "status"])
@@ -19,7 +20,12 @@ PENDING = Gauge("syncd_subjects_pending", "Subjects waiting or claimed.", ["kind
 DEAD = Gauge("syncd_subjects_dead", "Dead letters.", ["kind", "dataset"])
 OLDEST = Gauge("syncd_subjects_oldest_seconds", "Age of the longest waiting subject.", ["kind", "dataset"])
 SETTLED = Counter("syncd_subjects_settled_total", "Settled claims.", ["kind", "dataset", "outcome"])
+QUARANTINED = Counter("syncd_events_quarantined_total", "Bad events by why they are.", ["source", "reason"])
 RECONCILES = Counter("syncd_reconciles_total", "Reconciles by what they looked at.", ["dataset", "look"])
+
+
+REASONS = frozenset({"invalid_key", "malformed", "unsupported_version", "too_large", "abandoned"})
+"""Those of bad events that have a label of their own."""
 
 
 def configure_logging(level: str, style: str) -> None:
@@ -50,6 +56,12 @@ def count_settled(lane: Lane, settlements: Sequence[Settlement]) -> None:
     """These claims were settled."""
     for settlement in settlements:
         SETTLED.labels(lane[0].value, lane[1], settlement.outcome.value).inc()
+
+
+def count_quarantined(source: str, bad: Sequence[BadEvent]) -> None:
+    """These events of a source were bad."""
+    for event in bad:
+        QUARANTINED.labels(source, event.reason if event.reason in REASONS else "other").inc()
 
 
 def show_backlog(backlog: Sequence[Backlog], now: float) -> None:

@@ -3,6 +3,7 @@
 Used by the daemon and by every command that touches the state, an annotator or the snapshots.
 """
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,17 +11,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from syncd.config import Config, Plugin
-from syncd.config import Dataset as DatasetConfig
+from syncd.config import BucketConfig, Config, Plugin, secrets_of
+from syncd.config.templates import with_found
 from syncd.domain.errors import ConfigError, Problem
-from syncd.domain.labels.configs import parse_label_config
+from syncd.domain.media_links import MediaLinks
 from syncd.domain.model import Claim, Kind, Mark, Outcome, Settlement, Subject
 from syncd.domain.notifications import BadEvent
-from syncd.domain.planning import Policy
-from syncd.domain.routing import Route, Routes, Selection
+from syncd.domain.planning import of_another
 from syncd.flows.announce import Announcer
 from syncd.flows.collect import collect
-from syncd.flows.context import Dataset, SnapshotPolicy
+from syncd.flows.context import Dataset
 from syncd.flows.deliver import Deliverer
 from syncd.flows.ingest import ingest
 from syncd.flows.snapshot import snapshot
@@ -29,20 +29,25 @@ from syncd.ports import (
     AnnotatorDataset,
     AnnotatorInfo,
     Clock,
-    DatasetSpec,
     EventSource,
     ObjectStore,
     Seen,
     SnapshotStore,
     StateStore,
+    Trigger,
 )
 from syncd.runtime.clock import SystemClock
 from syncd.runtime.retry import Backoff
+from syncd.runtime.telemetry import count_quarantined
 from syncd.runtime.worker import Flow, Pace, Workers
+from syncd.secrets import warm
+from syncd.service.datasets import Builder
+from syncd.service.discovery import Finder, added, finders, found
+from syncd.service.media import link_signed, media_links, signed
+from syncd.service.probes import Probes
 from syncd.service.triggers import by_lane, delivery_backoff, make_announcers
-from syncd.snapshots.store import LanceSnapshots
 from syncd.state import open_state
-from syncd.stores import Stores
+from syncd.stores import CloudBucket, Stores, open_cloud
 
 DatasetFlow = Callable[[Dataset, Sequence[Claim]], Awaitable[list[Settlement]]]
 
@@ -58,21 +63,59 @@ class Assembly:
     state: StateStore
     sources: Mapping[str, EventSource]
     annotators: Mapping[str, Annotator]
-    datasets: Mapping[str, Dataset]
-    snapshots: Mapping[str, SnapshotStore]
-    routes: Routes
-    announcers: Mapping[str, Announcer] = field(default_factory=dict)
+    builder: Builder
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    snapshots: dict[str, SnapshotStore] = field(default_factory=dict)
+    media: MediaLinks = field(default_factory=lambda: MediaLinks("", b""))
+    announcers: dict[str, Announcer] = field(default_factory=dict)
     """Of those datasets that have triggers."""
+    triggers: dict[str, Trigger] = field(default_factory=dict)
+    """By lane."""
+    finders: Mapping[str, Finder] = field(default_factory=dict)
+    """By template: what finds the datasets that keys bring."""
+    news: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    """Datasets that were taken up since the start."""
+    probes: Probes = field(init=False)
 
-    async def deliver(self, seen: Sequence[Seen], bad: Sequence[BadEvent] = ()) -> None:
-        """Mark what a source saw, for every dataset it belongs to; durable on return."""
+    def __post_init__(self) -> None:
+        self.probes = Probes(self.state, self.clock)
+
+    async def deliver(self, seen: Sequence[Seen], bad: Sequence[BadEvent] = (), *, source: str = "") -> None:
+        """Keep what is bad, then mark what a source saw, for every dataset it belongs to; both durable on return."""
+        if bad:
+            await self.state.quarantine(source, bad)
+            count_quarantined(source, bad)
+        await self.probes.note(seen)
+        for finder in self.finders.values():
+            await finder.look(ref for ref, _ in seen)
         linger = self.config.worker.linger
         marks = [
-            Mark(Subject(Kind.OBJECT, name, ref.id), sight, delay=linger)
+            Mark(Subject(Kind.OBJECT, name, about.id), sight if about == ref else of_another(sight), delay=linger)
             for ref, sight in seen
-            for name in self.routes.datasets(ref)
+            for name, about in self.builder.routes.subjects(ref)
         ]
         await self.state.mark(marks)
+
+    def add(self, name: str, *, observing: bool = False) -> None:
+        """Build a dataset of the configuration."""
+        configured = self.config.datasets[name]
+        self.datasets[name] = dataset = self.builder.dataset(name, configured)
+        dataset.observing = observing
+        self.snapshots[name] = self.builder.snapshots(name, configured)
+        only = self.config.model_copy(update={"datasets": {name: configured}})
+        link_signed(self.media, signed({name: dataset}, only))
+        self.announcers |= make_announcers(only, self.datasets, self.snapshots)
+        self.triggers |= by_lane({n: announcer for n, announcer in self.announcers.items() if n == name})
+
+    def take_up(self, template: str, name: str) -> None:
+        """Have a dataset that a key brought at work from now on; the daemon hears of it by `news`."""
+        self.config = added(self.config, template, name)
+        self.add(name)
+        self.news.put_nowait(name)
+
+    async def close_triggers(self) -> None:
+        """Release what their targets hold."""
+        await asyncio.gather(*(trigger.target.close() for trigger in self.triggers.values()))
 
     def workers(self) -> Workers:
         """The workers, with one flow for each kind of subject."""
@@ -81,7 +124,7 @@ class Assembly:
             Kind.OBJECT: partial(self._run, ingest),
             Kind.TASK: partial(self._run, collect),
             Kind.DATASET: partial(self._run, self._snapshot),
-            Kind.DELIVERY: Deliverer(self.state, self.clock, by_lane(self.announcers), deliveries.delay).deliver,
+            Kind.DELIVERY: Deliverer(self.state, self.clock, self.triggers, deliveries.delay).deliver,
         }
         backoff = Backoff(first=retry.first, longest=retry.longest, give_up_after=retry.give_up_after)
         backoffs = {**dict.fromkeys(Kind, backoff), Kind.DELIVERY: deliveries}
@@ -152,6 +195,7 @@ async def assemble(config: Config, *, exclusive: bool, observing: bool = False) 
     Raises ConfigError for what can never work; nothing is reached over the network here.
     """
     clock = SystemClock()
+    await warm(secrets_of(config))
     _make_folder(config.data_dir)
     async with AsyncExitStack() as stack:
         state = await open_state(config.state.url, clock, exclusive=exclusive)
@@ -163,12 +207,13 @@ async def assemble(config: Config, *, exclusive: bool, observing: bool = False) 
         stack.push_async_callback(stores.close)
         sources = {name: _source(name, p, stores, clock) for name, p in config.sources.items()}
         _refuse_shared_buckets(sources)
-        parts = _connected(config, clock, state, annotators, sources)
-        parts.announcers = make_announcers(config, parts.datasets, parts.snapshots)
-        for trigger in by_lane(parts.announcers).values():
-            stack.push_async_callback(trigger.target.close)
-        for dataset in parts.datasets.values():
-            dataset.observing = observing
+        config = with_found(config, await found(state, config))
+        builder = Builder(config, clock, state, sources, annotators)
+        parts = Assembly(config, clock, state, sources, annotators, builder, media=await media_links(state, config))
+        stack.push_async_callback(parts.close_triggers)
+        for name in config.datasets:
+            parts.add(name, observing=observing)
+        parts.finders = await finders(config, state, sources, lambda: parts.config, parts.take_up)
         yield parts
 
 
@@ -182,7 +227,12 @@ def buckets_of(config: Config, dataset: str) -> list[str]:
 
 def open_stores(config: Config, clock: Clock) -> Stores:
     """The stores of the configured buckets, without reaching any."""
-    return Stores({}, clock)
+    return Stores({name: _bucket(name, bucket, clock) for name, bucket in config.buckets.items()}, clock)
+
+
+def _bucket(name: str, bucket: BucketConfig, clock: Clock) -> ObjectStore:
+    given = (bucket.profile, bucket.role_arn, bucket.external_id, bucket.inventory)
+    return open_cloud(CloudBucket(f"buckets.{name}", bucket.url, bucket.resolved_options, *given), clock)
 
 
 def _make_folder(folder: Path) -> None:
@@ -207,72 +257,3 @@ def _refuse_shared_buckets(sources: Mapping[str, EventSource]) -> None:
                 allowed = f"one source for each bucket; {bucket} is that of sources.{owners[bucket]} already"
                 raise ConfigError([Problem(f"sources.{name}", "", allowed)])
             owners[bucket] = name
-
-
-def _connected(
-    config: Config,
-    clock: Clock,
-    state: StateStore,
-    annotators: Mapping[str, Annotator],
-    sources: Mapping[str, EventSource],
-) -> Assembly:
-    routes = _routes(config, sources)
-    settle_imports = config.reconcile.settle_imports
-    datasets = {}
-    for name, configured in config.datasets.items():
-        stores = {bucket: store for source in configured.sources for bucket, store in sources[source].stores.items()}
-        datasets[name] = Dataset(
-            spec=_spec(name, configured, stores),
-            config=parse_label_config(configured.label_config_xml),
-            policy=Policy(configured.on_change, configured.on_delete),
-            snapshots=_snapshot_policy(configured),
-            annotator=annotators[configured.annotator],
-            stores=stores,
-            routes=routes,
-            state=state,
-            clock=clock,
-            settle_imports=settle_imports,
-            splits=configured.splits.rules,
-            text_limit=configured.text_limit,
-        )
-    return Assembly(config, clock, state, sources, annotators, datasets, _snapshots(config, clock), routes)
-
-
-def _spec(name: str, configured: DatasetConfig, stores: Mapping[str, ObjectStore]) -> DatasetSpec:
-    return DatasetSpec(
-        name, configured.title, configured.label_config_xml, buckets=tuple(stores), on_drift=configured.on_drift
-    )
-
-
-def _snapshot_policy(configured: DatasetConfig) -> SnapshotPolicy:
-    chosen = configured.snapshots
-    return SnapshotPolicy(chosen.after_changes, chosen.after_quiet, chosen.at_least_every)
-
-
-def _routes(config: Config, sources: Mapping[str, EventSource]) -> Routes:
-    """Every bucket of a dataset's sources leads to it, through the source's selection and the dataset's own."""
-    return Routes(
-        Route(name, bucket, (sources[source].selection, _own_selection(name, configured)))
-        for name, configured in config.datasets.items()
-        for source in configured.sources
-        for bucket in sources[source].stores
-    )
-
-
-def _own_selection(name: str, configured: DatasetConfig) -> Selection:
-    """Hidden names are the source's business; the dataset takes what it gives."""
-    include, exclude = tuple(configured.include), tuple(configured.exclude)
-    return Selection(include, exclude, hidden=True, origin=f"datasets.{name}")
-
-
-def _snapshots(config: Config, clock: Clock) -> dict[str, SnapshotStore]:
-    """One snapshot store per root, shared by the datasets that name it."""
-    made: dict[str, SnapshotStore] = {}
-    found: dict[str, SnapshotStore] = {}
-    for name, configured in config.datasets.items():
-        options = configured.snapshots.resolved_options(f"datasets.{name}.snapshots")
-        root = repr((configured.snapshots.url, sorted(options.items())))
-        if root not in made:
-            made[root] = LanceSnapshots(configured.snapshots.url, clock=clock, storage_options=options)
-        found[name] = made[root]
-    return found

@@ -1,28 +1,34 @@
 """`syncd run`: the daemon as named jobs under one supervisor.
 
 Jobs: `source:NAME`, `workers`, `objects:DATASET`, `changes:DATASET`, `tasks:DATASET`, `snapshots:DATASET`,
-`versions:DATASET`, `pruner`, `keeper`; the receiver listens around them. Called by the command line; raises
-ConfigError before anything starts.
+`versions:DATASET`, `template:NAME`, `newcomers`, `pruner`, `keeper`, `secrets`; the
+receiver listens around them. Called by the command line; raises ConfigError before anything starts.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
 import structlog
+from aiohttp import web
 
-from syncd.config import Config
+from syncd.config import Config, secrets_of
 from syncd.domain.errors import ConfigError, Problem, Retryable
 from syncd.domain.model import Kind, Mark, Subject
+from syncd.ports import PushSource
+from syncd.runtime import garbage
 from syncd.runtime.supervisor import Job, Stop, notify, supervise
 from syncd.runtime.telemetry import count_request, metrics_page
+from syncd.secrets import keep_fresh
 from syncd.service.assembly import Assembly, assemble
 from syncd.service.greeting import greet
+from syncd.service.media import media_route
+from syncd.service.newcomers import Newcomers
 from syncd.service.triggers import by_lane
 from syncd.service.upkeep import Upkeep
-from syncd.sources.receiver import Inbox, Limits, Probes, Receiver
+from syncd.sources.receiver import Inbox, Limits, Probes, Push, Receiver
 
 log = structlog.get_logger()
 
@@ -35,38 +41,66 @@ async def run(config: Config) -> None:
     stop = Stop()
     async with assemble(config, exclusive=True) as parts, AsyncExitStack() as stack:
         for source in parts.sources.values():
-            await source.check()
+            with suppress(Retryable):  # its cloud is out of reach: its job says so, and goes on trying
+                await source.check()
         for trigger in by_lane(parts.announcers).values():
             await trigger.target.check()
         stack.enter_context(stop.on_signals())
         upkeep = Upkeep(parts)
-        port = await stack.enter_async_context(_listening(parts, upkeep))
+        inboxes: dict[str, Inbox] = {}
+        for name in parts.datasets:
+            await _listen_for(parts, upkeep, inboxes, name)
+        port = await stack.enter_async_context(_listening(parts, inboxes))
         log.info("daemon.started", host=config.receiver.host, port=port, datasets=sorted(parts.datasets))
         notify("READY=1")
         await _unless_stopped(greet(parts), stop)
-        await supervise(_jobs(parts, upkeep, stop), stop, grace=config.shutdown.grace)
+        newcomers = Newcomers(
+            parts, upkeep, partial(_listen_for, parts, upkeep, inboxes), partial(_jobs_of, parts, upkeep)
+        )
+        garbage.settle()
+        await supervise(_jobs(parts, upkeep, newcomers, stop), stop, grace=config.shutdown.grace)
     log.info("daemon.stopped")
 
 
 @asynccontextmanager
-async def _listening(parts: Assembly, upkeep: Upkeep) -> AsyncIterator[int]:
+async def _listening(parts: Assembly, inboxes: Mapping[str, Inbox]) -> AsyncIterator[int]:
     """The receiver, from now to the end; yields its port. ConfigError when it cannot listen there."""
     config = parts.config.receiver
-    inboxes = {
-        parts.webhook_path(name): Inbox(await parts.webhook_secret(name), partial(_accept, parts, upkeep, name))
-        for name in parts.datasets
-    }
     probes = Probes(ready=partial(_ready, parts), metrics=metrics_page, count=count_request)
     limits = Limits(config.body_limit, config.header_timeout, config.body_timeout)
     async with AsyncExitStack() as stack:
         try:
-            listening = Receiver(inboxes, probes, limits).listen(config.host, config.port)
+            listening = Receiver(inboxes, probes, limits, _pushes(parts)).listen(
+                config.host, config.port, *_media(parts)
+            )
             port = await stack.enter_async_context(listening)
         except OSError:
             found = f"{config.host}:{config.port} is taken, or no address of this host"
             allowed = "another port or host, or end what listens there"
             raise ConfigError([Problem("receiver.port", found, allowed)]) from None
         yield port
+
+
+async def _listen_for(parts: Assembly, upkeep: Upkeep, inboxes: dict[str, Inbox], name: str) -> None:
+    secret = await parts.webhook_secret(name)
+    inboxes[parts.webhook_path(name)] = Inbox(secret, partial(_accept, parts, upkeep, name))
+
+
+def _media(parts: Assembly) -> list[Callable[[web.UrlDispatcher], None]]:
+    """The route to objects, where any dataset's tasks link to it."""
+    tables = (*parts.config.datasets.values(), *parts.config.templates.values())
+    if not any(table.media == "signed" for table in tables):
+        return []
+    return [media_route(parts.media, parts.state, parts.datasets, parts.config).add_to]
+
+
+def _pushes(parts: Assembly) -> dict[str, Push]:
+    """The routes of those sources that are pushed to."""
+    return {
+        f"/events/{name}": Push(source.methods, partial(source.receive, deliver=partial(parts.deliver, source=name)))
+        for name, source in parts.sources.items()
+        if isinstance(source, PushSource)
+    }
 
 
 async def _unless_stopped(start: Coroutine[Any, Any, None], stop: Stop) -> None:
@@ -80,22 +114,26 @@ async def _unless_stopped(start: Coroutine[Any, Any, None], stop: Stop) -> None:
         starting.result()
 
 
-def _jobs(parts: Assembly, upkeep: Upkeep, stop: Stop) -> list[Job]:
+def _jobs(parts: Assembly, upkeep: Upkeep, newcomers: Newcomers, stop: Stop) -> list[Job]:
     jobs = [Job("workers", partial(parts.workers().work, stop.drain), drains=True)]
     jobs += [Job("keeper", upkeep.keep), Job("pruner", upkeep.prune)]
+    secrets = secrets_of(parts.config)
+    if any(secret.managed for _, secret in secrets):
+        jobs.append(Job("secrets", partial(keep_fresh, secrets, parts.config.secrets.refresh_every, parts.clock.sleep)))
     for name, source in parts.sources.items():
-        jobs.append(Job(f"source:{name}", partial(source.run, parts.deliver, partial(upkeep.rescan, name))))
-    for name, dataset in parts.datasets.items():
-        looks = {
-            "objects": upkeep.objects,
-            "changes": upkeep.changes,
-            "tasks": upkeep.tasks,
-            "snapshots": upkeep.snapshots,
-        }
-        if name in parts.announcers:
-            looks["versions"] = upkeep.versions
-        jobs += [Job(f"{look}:{name}", partial(run, dataset)) for look, run in looks.items()]
-    return jobs
+        deliver = partial(parts.deliver, source=name)
+        jobs.append(Job(f"source:{name}", partial(source.run, deliver, partial(upkeep.rescan, name))))
+    jobs += [job for name in parts.datasets for job in _jobs_of(parts, upkeep, name)]
+    jobs += [Job(f"template:{name}", partial(newcomers.find, finder)) for name, finder in parts.finders.items()]
+    return [*jobs, Job("newcomers", newcomers.run)] if parts.finders else jobs
+
+
+def _jobs_of(parts: Assembly, upkeep: Upkeep, name: str) -> list[Job]:
+    dataset = parts.datasets[name]
+    looks = {"objects": upkeep.objects, "changes": upkeep.changes, "tasks": upkeep.tasks, "snapshots": upkeep.snapshots}
+    if name in parts.announcers:
+        looks["versions"] = upkeep.versions
+    return [Job(f"{look}:{name}", partial(run, dataset)) for look, run in looks.items()]
 
 
 async def _accept(parts: Assembly, upkeep: Upkeep, dataset: str, body: bytes) -> None:

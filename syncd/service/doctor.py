@@ -19,6 +19,8 @@ from syncd.domain.routing import folder_path
 from syncd.flows.context import Dataset
 from syncd.ports import AnnotatorDataset, EventSource, ObjectStore, Trigger
 from syncd.service.assembly import Assembly
+from syncd.service.connect.standing import standing
+from syncd.service.cors import examine_cors
 from syncd.service.triggers import by_lane
 from syncd.state import holder_of
 
@@ -42,11 +44,8 @@ async def examine(parts: Assembly) -> AsyncIterator[Finding]:
     yield _port(parts.config)
     async for finding in _plugins(parts):
         yield finding
-    stores = {bucket: store for source in parts.sources.values() for bucket, store in source.stores.items()}
-    for bucket, store in stores.items():
-        yield await _listing(bucket, store)
-        if bucket.startswith("file://"):
-            yield _watches(Path(folder_path(bucket)))
+    async for finding in _buckets(parts):
+        yield finding
     for name in parts.annotators:
         reached = True
         async for finding in _annotator(parts, name):
@@ -58,6 +57,19 @@ async def examine(parts: Assembly) -> AsyncIterator[Finding]:
                 if reached:
                     async for finding in _dataset(parts, dataset):
                         yield finding
+
+
+async def _buckets(parts: Assembly) -> AsyncIterator[Finding]:
+    """Each can be listed, tells of its objects, and lets browsers see them."""
+    stores = {bucket: store for source in parts.sources.values() for bucket, store in source.stores.items()}
+    for bucket, store in stores.items():
+        yield await _listing(bucket, store)
+        if bucket.startswith("file://"):
+            yield _watches(Path(folder_path(bucket)))
+    for name in parts.config.buckets:
+        yield Finding(f"events of {name}", *await standing(parts.config, name))
+    for what, ok, detail in await examine_cors(parts):
+        yield Finding(what, ok, detail)
 
 
 # ---------------------------------------------------------------- this host
@@ -146,10 +158,10 @@ async def _annotator(parts: Assembly, name: str) -> AsyncIterator[Finding]:
 
 async def _snapshots(parts: Assembly, name: str) -> Finding:
     try:
-        await parts.snapshots[name].probe()
+        found = await parts.snapshots[name].probe()
     except SyncdError as error:
         return Finding(f"dataset {name} snapshots", False, str(error))
-    return Finding(f"dataset {name} snapshots", True, parts.config.datasets[name].snapshots.url)
+    return Finding(f"dataset {name} snapshots", True, f"{parts.config.datasets[name].snapshots.url}; {found}")
 
 
 async def _dataset(parts: Assembly, dataset: Dataset) -> AsyncIterator[Finding]:

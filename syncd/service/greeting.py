@@ -39,10 +39,20 @@ async def _annotator(parts: Assembly, name: str) -> None:
             log.info("annotator.reached", annotator=name, url=info.url, version=info.version, user=info.user)
             for dataset, configured in parts.config.datasets.items():
                 if configured.annotator == name:
-                    await parts.remote(dataset)
+                    await _open(parts, dataset)
     except (TimeoutError, Retryable, Rejected) as error:
         reason = str(error) or f"no answer within {PATIENCE_S:g} s"
         log.warning("annotator.unreachable", annotator=name, error=reason, then="events are kept; trying on")
+
+
+async def _open(parts: Assembly, dataset: str) -> None:
+    """What cannot work with a dataset that a key brought stops nobody else: its objects wait, and the log tells."""
+    try:
+        await parts.remote(dataset)
+    except ConfigError as error:
+        if parts.config.datasets[dataset].key_pattern is None:
+            raise
+        log.warning("dataset.unusable", dataset=dataset, error=str(error))
 
 
 async def _snapshots(parts: Assembly, dataset: str) -> None:

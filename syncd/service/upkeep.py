@@ -8,7 +8,7 @@ import structlog
 from syncd.domain.errors import SyncdError
 from syncd.flows.collect import schedule_snapshot
 from syncd.flows.context import Dataset
-from syncd.flows.reconcile import Caution, reconcile_changes, reconcile_objects, reconcile_tasks
+from syncd.flows.reconcile import Caution, Course, Pace, reconcile_changes, reconcile_objects, reconcile_tasks
 from syncd.ports import WebhookStatus
 from syncd.runtime.supervisor import notify, watchdog_interval
 from syncd.runtime.telemetry import RECONCILES, show_backlog
@@ -22,6 +22,8 @@ AFTER_FAILURE_S = 15.0
 MAINTAIN_S = 120.0
 COLLECT_S = 86400.0
 PRUNE_S = 3600.0
+GONE_KEPT_S = 15 * 86400.0
+"""How long a deletion is remembered against late events: longer than any queue keeps one (SQS: 14 days at most)."""
 
 
 class Upkeep:
@@ -30,7 +32,7 @@ class Upkeep:
     def __init__(self, parts: Assembly) -> None:
         self._parts = parts
         self._caution = Caution(retire_limit=parts.config.reconcile.retire_limit)
-        self._wake = {name: asyncio.Event() for name in parts.datasets}
+        self._wake = {name: asyncio.Event() for name in (*parts.datasets, *parts.config.templates)}
         self._wake_changes = {name: asyncio.Event() for name in parts.datasets}
         self._webhooks: dict[str, WebhookStatus] = {}
         self._refused_at: dict[str, float] = {}
@@ -38,9 +40,21 @@ class Upkeep:
 
     def rescan(self, source: str) -> None:
         """A source says that it lost events, or that it listens now: list its buckets soon."""
-        for name, dataset in self._parts.config.datasets.items():
-            if source in dataset.sources:
+        config = self._parts.config
+        for name, dataset in (*config.datasets.items(), *config.templates.items()):
+            if source in dataset.sources and name in self._wake:
                 self._wake[name].set()
+
+    def add(self, dataset: str) -> None:
+        """A dataset was taken up: its first look at the buckets is due."""
+        self._wake[dataset], self._wake_changes[dataset] = asyncio.Event(), asyncio.Event()
+        self._wake[dataset].set()
+
+    async def search_due(self, template: str) -> None:
+        """Return when a template's buckets are to be searched: a source asks for a look at them, or it is time."""
+        wake = self._wake[template]
+        await _wait(wake, self._parts.config.reconcile.every)
+        wake.clear()
 
     def look_for_changes(self, dataset: str) -> None:
         """An event spoke of an annotation that we do not know: read what changed soon."""
@@ -54,16 +68,24 @@ class Upkeep:
         await self._repeat(dataset, "objects", lambda: self._objects(dataset), lambda: every, wake)
 
     async def _objects(self, dataset: Dataset) -> None:
-        """Every bucket gets its turn, also when another one cannot be listed."""
+        """Every bucket gets its turn, also when another one cannot be listed.
+
+        One whose look was cut off by the last process is looked at from there on, and then as a whole: the first part
+        was seen before the source listened.
+        """
+        config = self._parts.config.reconcile
+        course = Course(Pace(rate=config.rate, most_waiting=config.most_waiting), looker="daemon")
         failures: list[SyncdError] = []
         for store in dataset.stores.values():
             try:
-                findings = await reconcile_objects(dataset, store, self._caution)
+                findings = await reconcile_objects(dataset, store, self._caution, course)
             except SyncdError as error:
                 failures.append(error)
             else:
                 counts = {"new": findings.new, "changed": findings.changed, "gone": findings.gone}
                 log.info("bucket.reconciled", dataset=dataset.name, seen=findings.seen, **counts)
+                if findings.resumed:
+                    self._wake[dataset.name].set()
         if failures:
             raise failures[0]
 
@@ -129,17 +151,21 @@ class Upkeep:
         await self._repeat(dataset, "versions", announcer.look, lambda: every, announcer.wake)
 
     async def prune(self) -> None:
-        """Forget deliveries that are over, and the output of old commands, once they are old."""
-        parts = self._parts
+        """Forget deliveries that are over, the output of old commands, and deletions, once they are old."""
         while True:
             try:
-                forgotten = await parts.state.prune_deliveries(parts.clock.now() - parts.config.deliveries.keep)
-                await asyncio.to_thread(remove_old_logs, parts.config)
-                if forgotten:
-                    log.info("deliveries.pruned", deliveries=forgotten)
+                await self._prune()
             except (SyncdError, OSError) as error:
-                log.warning("deliveries.not_pruned", error=str(error))
+                log.warning("state.not_pruned", error=str(error))
             await asyncio.sleep(PRUNE_S)
+
+    async def _prune(self) -> None:
+        parts, now = self._parts, self._parts.clock.now()
+        if deliveries := await parts.state.prune_deliveries(now - parts.config.deliveries.keep):
+            log.info("deliveries.pruned", deliveries=deliveries)
+        if deletions := await parts.state.prune_gone(now - GONE_KEPT_S):
+            log.info("deletions.pruned", deletions=deletions)
+        await asyncio.to_thread(remove_old_logs, parts.config)
 
     async def _repeat(
         self,

@@ -27,14 +27,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    NotFoundError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from syncd.domain.errors import ConfigError, Problem, Retryable
@@ -43,7 +36,6 @@ from syncd.snapshots.forks import refuse_in_fork
 ABSENT = (FileNotFoundError, NotFoundError)
 TAKEN = (AlreadyExistsError, PreconditionError)
 _CLOUDS: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
-_PROBE = ".create-only-probe"
 _FIELD = "snapshots.url"
 _ALLOWED = "file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
 
@@ -154,29 +146,6 @@ def _cloud(scheme: str, bucket: str, prefix: str, options: Mapping[str, str]) ->
         allowed = "options by their object_store names"
         raise ConfigError([Problem("snapshots.storage_options", summary(error), allowed)]) from error
     return store
-
-
-def probe_create_only(root: Root) -> None:
-    """Prove on the real location that create-only PUTs are refused where something is: some S3 servers ignore it.
-
-    Leaves one empty object. ConfigError: it is ignored, the bucket is not there, or may not be written.
-    """
-    if _created(root) and _created(root):
-        found = f"{root.url}: a second create-only PUT of one key was accepted"
-        allowed = "a store that honours If-None-Match (else two processes could both name one version)"
-        raise ConfigError([Problem(_FIELD, found, allowed)])
-
-
-def _created(root: Root) -> bool:
-    try:
-        obstore.put(root.objects, _PROBE, b"", mode="create", use_multipart=False)
-    except TAKEN:
-        return False
-    except (*ABSENT, PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
-        raise ConfigError([Problem(_FIELD, summary(error), "a bucket that exists and may be written")]) from error
-    except (BaseError, OSError) as error:
-        raise Retryable(f"writing to {root.url}: {summary(error)}", effect_possible=False) from error
-    return True
 
 
 @contextmanager

@@ -59,8 +59,9 @@ class MemorySnapshots:
         self._clock = clock
         self._datasets: dict[str, _Dataset] = {}
 
-    async def probe(self) -> None:
+    async def probe(self) -> str:
         """Memory can always be written."""
+        return "in memory"
 
     async def commit(
         self, dataset: str, changes: Sequence[StagedChange], label_config: str, splits: Splits | None = None

@@ -19,8 +19,9 @@ from syncd.snapshots.commit import Batch, commit
 from syncd.snapshots.compaction import compact
 from syncd.snapshots.diff import diff
 from syncd.snapshots.garbage import Collection
-from syncd.snapshots.location import open_root, probe_create_only
+from syncd.snapshots.location import open_root
 from syncd.snapshots.names import Names
+from syncd.snapshots.probing import require_create_only
 from syncd.snapshots.restore import restore
 from syncd.snapshots.table import Table, library, open_version
 from syncd.snapshots.tags import Move, check_tag, move
@@ -47,15 +48,16 @@ class LanceSnapshots:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._probed = False
 
-    async def probe(self) -> None:
-        """Prove that the root can hold versions: it is there, may be written, and refuses a second create.
+    async def probe(self) -> str:
+        """Prove that the root can hold versions: it is there, may be written, and honours create-only writes.
 
         The first write does it too. Raises ConfigError when it cannot, Retryable when it did not answer. Loads
         Lance, so that a daemon that probes at its start pays for that then.
         """
         await asyncio.to_thread(library)
-        await asyncio.to_thread(probe_create_only, self._root)
+        found = await asyncio.to_thread(require_create_only, self._root)
         self._probed = True
+        return str(found)
 
     async def commit(
         self, dataset: str, changes: Sequence[StagedChange], label_config: str, splits: Splits | None = None

@@ -25,18 +25,19 @@ from syncd.domain.model import (
     StagedChange,
     Subject,
 )
-from syncd.ports import Backlog, Clock, Lane
+from syncd.ports import Backlog, Clock, KnownVersion, Lane
 from syncd.state import rules
 from syncd.state.bell import Bell, wait_for
 from syncd.state.memory_deliveries import MemoryDeliveries
 from syncd.state.memory_imports import MemoryImports
+from syncd.state.memory_quarantine import MemoryQuarantine
 from syncd.state.rules import Entry
 
 _PAGE = 1000
 _Item = TypeVar("_Item")
 
 
-class MemoryState(MemoryDeliveries, MemoryImports):
+class MemoryState(MemoryDeliveries, MemoryQuarantine, MemoryImports):
     """A `StateStore` made of dicts. A dict keeps the order of first insertion: ties go to the older entry."""
 
     def __init__(self, clock: Clock) -> None:
@@ -107,11 +108,12 @@ class MemoryState(MemoryDeliveries, MemoryImports):
         """See `Subjects.backlog`."""
         lanes: dict[Lane, list[Entry]] = defaultdict(list)
         for entry in self._entries.values():
-            lanes[_lane(entry)].append(entry)
+            if entry.gone_at is None:
+                lanes[_lane(entry)].append(entry)
         return [self._backlog(*lane, entries) for lane, entries in sorted(lanes.items())]
 
     def _backlog(self, kind: Kind, dataset: str, entries: list[Entry]) -> Backlog:
-        alive = [e for e in entries if e.dead_at is None]
+        alive = [e for e in entries if e.ready_at is not None]
         claimed = sum(e.lease_until is not None and e.lease_until > self._clock.now() for e in alive)
         oldest = min((e.first_marked_at for e in alive), default=None)
         return Backlog(kind, dataset, len(alive) - claimed, claimed, len(entries) - len(alive), oldest)
@@ -129,6 +131,13 @@ class MemoryState(MemoryDeliveries, MemoryImports):
     async def drop(self, subjects: Sequence[Subject]) -> int:
         """See `Subjects.drop`."""
         return self._change_dead(subjects, lambda _: None)
+
+    async def prune_gone(self, before: float) -> int:
+        """See `Subjects.prune_gone`."""
+        old = [s for s, e in self._entries.items() if e.gone_at is not None and e.gone_at < before]
+        for subject in old:
+            del self._entries[subject]
+        return len(old)
 
     def _change_dead(self, subjects: Sequence[Subject], change: Callable[[Entry], Entry | None]) -> int:
         dead = [s for s in set(subjects) if s in self._entries and self._entries[s].dead_at is not None]
@@ -166,6 +175,16 @@ class MemoryState(MemoryDeliveries, MemoryImports):
         objects = groupby(sorted(ours, key=_object_order), attrgetter("ref"))
         for page in _pages([list(records) for _, records in objects]):
             yield list(itertools.chain.from_iterable(page))
+
+    async def walk_versions(
+        self, dataset: str, bucket: str, *, after: str = "", upto: str | None = None
+    ) -> AsyncIterator[Sequence[KnownVersion]]:
+        """See `Records.walk_versions`."""
+        async for page in self.walk(dataset, bucket, after=after):
+            within = [r for r in page if upto is None or r.ref.key <= upto]
+            if not within:
+                return
+            yield [(r.ref.key, r.etag, r.version_id, r.state.value, bool(r.parts)) for r in within]
 
     async def walk_tasks(self, dataset: str) -> AsyncIterator[Sequence[Record]]:
         """See `Records.walk_tasks`."""

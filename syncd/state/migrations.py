@@ -25,12 +25,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             n {serial} NOT NULL, kind TEXT NOT NULL, dataset TEXT NOT NULL, id TEXT NOT NULL,
             generation BIGINT NOT NULL, due_at FLOAT NOT NULL, first_marked_at FLOAT NOT NULL, observation TEXT,
             attempts INTEGER NOT NULL, failing_since FLOAT, lease_until FLOAT, token TEXT NOT NULL,
-            dead_at FLOAT, reason TEXT NOT NULL, ready_at FLOAT)""",
+            dead_at FLOAT, reason TEXT NOT NULL, gone_at FLOAT, ready_at FLOAT)""",
         "CREATE UNIQUE INDEX subjects_identity ON subjects (kind, dataset, id)",
         "CREATE INDEX subjects_ready ON subjects (kind, dataset, ready_at)",
-        "CREATE INDEX subjects_waiting ON subjects (kind, dataset, first_marked_at) WHERE dead_at IS NULL",
+        "CREATE INDEX subjects_waiting ON subjects (kind, dataset, first_marked_at) WHERE ready_at IS NOT NULL",
         "CREATE INDEX subjects_claimed ON subjects (kind, dataset, lease_until) WHERE lease_until IS NOT NULL",
         "CREATE INDEX subjects_dead ON subjects (kind, dataset, dead_at) WHERE dead_at IS NOT NULL",
+        "CREATE INDEX subjects_gone ON subjects (gone_at) WHERE gone_at IS NOT NULL",
         """CREATE TABLE records (
             dataset TEXT NOT NULL, task_key TEXT NOT NULL, task_id TEXT NOT NULL, task_number BIGINT NOT NULL,
             bucket TEXT NOT NULL, key {bytewise} NOT NULL, etag TEXT, version_id TEXT, size BIGINT,
@@ -64,8 +65,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE UNIQUE INDEX deliveries_identity ON deliveries (id)",
         "CREATE INDEX deliveries_by_time ON deliveries (created_at)",
         "CREATE INDEX deliveries_by_dataset ON deliveries (dataset, created_at)",
+        """CREATE TABLE quarantine (
+            n {serial} NOT NULL, id TEXT NOT NULL, source TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+            excerpt BLOB NOT NULL, count BIGINT NOT NULL, first_at FLOAT NOT NULL, last_at FLOAT NOT NULL)""",
+        "CREATE UNIQUE INDEX quarantine_identity ON quarantine (id)",
+        "CREATE INDEX quarantine_by_time ON quarantine (source, last_at)",
         "CREATE TABLE cursors (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
     ),
+    ("ALTER TABLE records ADD COLUMN parts TEXT",),
 )
 
 

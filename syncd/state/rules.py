@@ -16,13 +16,20 @@ from syncd.domain.model import (
     Settlement,
     StagedChange,
     Subject,
+    digest,
 )
-from syncd.domain.planning import newer
+from syncd.domain.notifications import EXCERPT, BadEvent
+from syncd.domain.planning import agree, newer, order, says_nothing_new
+from syncd.ports import Quarantined
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A subject in the set. `token` is set while it is claimed; `lease_until` is when that claim lapses."""
+    """A subject in the set. `token` is set while it is claimed; `lease_until` is when that claim lapses.
+
+    `gone_at`: when it was settled as vanished. Nothing is to be done then; the entry is a tombstone, by which a late
+    event of before is known as old.
+    """
 
     subject: Subject
     generation: int
@@ -35,11 +42,12 @@ class Entry:
     token: str = ""
     dead_at: float | None = None
     reason: str = ""
+    gone_at: float | None = None
 
     @property
     def ready_at(self) -> float | None:
-        """From when on it can be claimed; None: never, it is dead."""
-        if self.dead_at is not None:
+        """From when on it can be claimed; None: never, it is dead or a tombstone."""
+        if self.dead_at is not None or self.gone_at is not None:
             return None
         return self.due_at if self.lease_until is None else max(self.due_at, self.lease_until)
 
@@ -49,25 +57,48 @@ def marked(entry: Entry | None, mark: Mark, now: float) -> Entry:
     due_at = now + mark.delay
     if entry is None:
         return Entry(mark.subject, 1, due_at, now, mark.observation)
-    dead = entry.dead_at is not None
-    if dead and not mark.revive and _same(entry.observation, mark.observation):
+    if _changes_nothing(entry, mark):
         return entry
-    alive = revived(entry, now) if dead else entry
+    waits = entry.ready_at is not None
+    alive = entry if waits else revived(entry, now)
     return replace(
         alive,
         generation=entry.generation + 1,
-        due_at=due_at if mark.postpone or dead else min(entry.due_at, due_at),
-        observation=newer(entry.observation, mark.observation),
+        due_at=min(entry.due_at, due_at) if waits and not mark.postpone else due_at,
+        observation=_believed(entry, mark.observation),
         attempts=0,
         failing_since=None,
     )
 
 
+def _changes_nothing(entry: Entry, mark: Mark) -> bool:
+    """Whether the mark leaves a dead subject, or a tombstone, as it is."""
+    known, seen = entry.observation, mark.observation
+    if entry.gone_at is not None:
+        return bool(known and seen and says_nothing_new(known, seen))
+    return entry.dead_at is not None and not mark.revive and _same(known, seen)
+
+
 def _same(known: Observation | None, seen: Observation | None) -> bool:
     """Whether two observations are of the same version, or of none."""
-    if known is None or seen is None:
-        return known is seen
-    return (known.version, known.gone) == (seen.version, seen.gone)
+    return known is seen if known is None or seen is None else agree(known, seen)
+
+
+def _believed(entry: Entry, seen: Observation | None) -> Observation | None:
+    """What is known of the object after a mark.
+
+    A dead one's observation was acted upon: where no order is known, what was seen since counts. To a tombstone all
+    news say "look at the object": of what was told without an order before, the order is not known.
+    """
+    known = entry.observation
+    if known is None:
+        return seen
+    if entry.gone_at is not None:
+        latest = newer(known, seen) or known
+        return Observation(latest.observed_at, sequencer=latest.sequencer)
+    if entry.dead_at is not None and seen is not None and order(known, seen) is None:
+        return replace(seen, sequencer=seen.sequencer or known.sequencer)
+    return newer(known, seen)
 
 
 def claimed(entry: Entry, token: str, until: float) -> Entry:
@@ -91,7 +122,7 @@ def settled(entry: Entry, settlement: Settlement, now: float) -> Entry | None:
     if entry.generation != settlement.claim.generation:
         return _marked_meanwhile(free, settlement, now)
     if settlement.outcome is Outcome.DONE:
-        return None
+        return _tombstone(free, now) if settlement.vanished else None
     if settlement.failed:
         since = now if entry.failing_since is None else entry.failing_since
         free = replace(free, attempts=entry.attempts + 1, failing_since=since)
@@ -100,14 +131,22 @@ def settled(entry: Entry, settlement: Settlement, now: float) -> Entry | None:
     return replace(free, due_at=now + settlement.delay, reason=settlement.reason)
 
 
+def _tombstone(free: Entry, now: float) -> Entry:
+    """What is left of an object that vanished: up to which of its events nothing is news."""
+    seen = free.observation
+    known = Observation(seen.observed_at if seen else now, sequencer=seen.sequencer if seen else None, gone=True)
+    return replace(free, observation=known, gone_at=now, attempts=0, failing_since=None, reason="")
+
+
 def _marked_meanwhile(free: Entry, settlement: Settlement, now: float) -> Entry:
     """The mark stands, at the time it asked for; after a success the wait is a new one."""
     return replace(free, first_marked_at=now) if settlement.outcome is Outcome.DONE else free
 
 
 def revived(entry: Entry, now: float) -> Entry:
-    """A dead entry, due and waiting anew, its failures forgotten."""
-    return replace(entry, due_at=now, first_marked_at=now, attempts=0, failing_since=None, dead_at=None, reason="")
+    """A dead entry, or a tombstone, due and waiting anew, its failures forgotten."""
+    fresh = replace(entry, due_at=now, first_marked_at=now, attempts=0, failing_since=None)
+    return replace(fresh, dead_at=None, gone_at=None, reason="")
 
 
 def dead_letter(entry: Entry) -> DeadLetter:
@@ -169,3 +208,25 @@ def _status(delivery: Delivery, dead: bool) -> Status:
 def belongs(subject: Subject, dataset: str) -> bool:
     """Whether a subject is of a dataset; deliveries are of a lane below it."""
     return subject.dataset.partition("/")[0] == dataset
+
+
+# ---------------------------------------------------------------- bad events
+
+
+def quarantine_id(source: str, event: BadEvent) -> str:
+    """What makes two bad events one: 16 hex digits, of source, reason and excerpt."""
+    return digest("\n".join((source, event.reason, event.excerpt.hex())))[:16]
+
+
+def quarantined(
+    known: Mapping[str, Quarantined], source: str, bad: Sequence[BadEvent], now: float
+) -> list[Quarantined]:
+    """The entries to write, each once, given those that are known by their ids."""
+    after: dict[str, Quarantined] = {}
+    for event in bad:
+        id_ = quarantine_id(source, event)
+        there = after.get(id_) or known.get(id_)
+        count, first_at = (there.count + 1, there.first_at) if there else (1, now)
+        detail = event.detail.encode(errors="backslashreplace").decode()
+        after[id_] = Quarantined(id_, source, event.reason, detail, event.excerpt[:EXCERPT], count, first_at, now)
+    return list(after.values())

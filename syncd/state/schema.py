@@ -4,7 +4,19 @@ Times are unix seconds, values that are never searched by are JSON text. Columns
 dialect's own word for it; SQLite's default collation already does.
 """
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Float, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 
 metadata = MetaData()
 
@@ -30,7 +42,8 @@ subjects = Table(
     Column("token", Text, nullable=False),
     Column("dead_at", Float),
     Column("reason", Text, nullable=False),
-    Column("ready_at", Float),  # from when on it can be claimed; NULL for dead letters
+    Column("gone_at", Float),  # of tombstones
+    Column("ready_at", Float),  # from when on it can be claimed; NULL for dead letters and tombstones
     Index("subjects_identity", "kind", "dataset", "id", unique=True),
     Index("subjects_ready", "kind", "dataset", "ready_at"),
 )
@@ -42,9 +55,11 @@ def _index_of(name: str, column: str, some: ColumnElement[bool]) -> None:
     Index(name, *lane, subjects.c[column], sqlite_where=some, postgresql_where=some)
 
 
-_index_of("subjects_waiting", "first_marked_at", subjects.c.dead_at.is_(None))
+_index_of("subjects_waiting", "first_marked_at", subjects.c.ready_at.is_not(None))
 _index_of("subjects_claimed", "lease_until", subjects.c.lease_until.is_not(None))
 _index_of("subjects_dead", "dead_at", subjects.c.dead_at.is_not(None))
+_gone = subjects.c.gone_at.is_not(None)
+Index("subjects_gone", subjects.c.gone_at, sqlite_where=_gone, postgresql_where=_gone)
 
 records = Table(
     "records",
@@ -60,6 +75,7 @@ records = Table(
     Column("size", BigInteger),
     Column("serial", Integer, nullable=False),
     Column("state", Text, nullable=False),
+    Column("parts", Text),  # NULL: the task is made of its object alone
     Index("records_by_object", "dataset", "bucket", "key", "serial"),
     Index("records_by_task", "dataset", "task_id"),
     Index("records_by_number", "dataset", "task_number", "task_id", "task_key"),
@@ -131,6 +147,22 @@ deliveries = Table(
     Index("deliveries_identity", "id", unique=True),
     Index("deliveries_by_time", "created_at"),
     Index("deliveries_by_dataset", "dataset", "created_at"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("n", _Serial, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("excerpt", LargeBinary, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first_at", Float, nullable=False),
+    Column("last_at", Float, nullable=False),
+    Index("quarantine_identity", "id", unique=True),
+    Index("quarantine_by_time", "source", "last_at"),
 )
 
 cursors = Table("cursors", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))

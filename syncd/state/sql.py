@@ -27,12 +27,13 @@ from syncd.domain.model import (
     StagedChange,
     Subject,
 )
-from syncd.ports import Backlog, Clock, Lane
+from syncd.ports import Backlog, Clock, KnownVersion, Lane
 from syncd.state import lock, rules, sql_datasets, sql_imports, sql_records, sql_staging, sql_subjects
 from syncd.state.bell import wait_for
 from syncd.state.database import WRITING, create_file, failures_named, open_engine, state_file
 from syncd.state.migrations import migrate
 from syncd.state.sql_deliveries import SqlDeliveries
+from syncd.state.sql_quarantine import SqlQuarantine
 from syncd.state.writer import Writer
 
 _POLL = 1.0  # seconds after which a wait looks for marks of other processes
@@ -76,7 +77,7 @@ def _prepare(connection: Connection, exclusive: bool, now: float) -> None:
         sql_subjects.start(connection, now)
 
 
-class SqlState(SqlDeliveries):
+class SqlState(SqlDeliveries, SqlQuarantine):
     """A `StateStore` on SQL. Made by `open_state`."""
 
     def __init__(self, engine: Engine, writer: Writer, clock: Clock, path: Path, life: ExitStack) -> None:
@@ -132,6 +133,10 @@ class SqlState(SqlDeliveries):
         """See `Subjects.drop`."""
         return await self._write(sql_subjects.drop, subjects)
 
+    async def prune_gone(self, before: float) -> int:
+        """See `Subjects.prune_gone`."""
+        return await self._write(sql_subjects.prune_gone, before)
+
     # ------------------------------------------------------------ records
 
     async def records(self, dataset: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, list[Record]]:
@@ -151,6 +156,14 @@ class SqlState(SqlDeliveries):
         while page := await self._read(sql_records.object_page, dataset, bucket, after):
             yield page
             after = page[-1].ref.key
+
+    async def walk_versions(
+        self, dataset: str, bucket: str, *, after: str = "", upto: str | None = None
+    ) -> AsyncIterator[Sequence[KnownVersion]]:
+        """See `Records.walk_versions`; each page is read when it is asked for."""
+        while page := await self._read(sql_records.version_page, dataset, bucket, after, upto):
+            yield page
+            after = page[-1][0]
 
     async def walk_tasks(self, dataset: str) -> AsyncIterator[Sequence[Record]]:
         """See `Records.walk_tasks`; each page is read when it is asked for."""

@@ -1,21 +1,30 @@
 """Statements of records and intents. Used by `sql` only; each is one step of a transaction."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Select, delete, select, tuple_
+from sqlalchemy import Connection, Select, delete, func, select, tuple_
 
-from syncd.domain.model import Intent, ObjectRef, Placement, Record, TaskState
+from syncd.domain.model import Intent, ObjectRef, Part, Placement, Record, TaskState
+from syncd.ports import KnownVersion
 from syncd.state.database import chunks, upsert
 from syncd.state.rules import task_order
 from syncd.state.schema import intents, records
 
 _PAGE = 1000
+_VERSIONS_PAGE = 10_000
 _PLACEMENTS: TypeAdapter[tuple[Placement, ...]] = TypeAdapter(tuple[Placement, ...])
+_PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
 _C = records.c
-_RECORD = (_C.dataset, _C.bucket, _C.key, _C.task_key, _C.task_id, _C.etag, _C.version_id, _C.size, _C.serial, _C.state)
+_RECORD = (
+    *(_C.dataset, _C.bucket, _C.key, _C.task_key, _C.task_id, _C.etag, _C.version_id, _C.size, _C.serial, _C.state),
+    _C.parts,
+)
+_VERSION = (_C.key, _C.etag, _C.version_id, _C.state, func.length(_C.parts))
 _OBJECT_ORDER = (_C.key, _C.serial, _C.task_number, _C.task_id)
 
 
@@ -61,6 +70,27 @@ def object_page(connection: Connection, dataset: str, bucket: str, after: str) -
     return [_record(row) for row in connection.execute(page.order_by(*_OBJECT_ORDER))]
 
 
+def version_page(
+    connection: Connection, dataset: str, bucket: str, after: str, upto: str | None
+) -> Sequence[KnownVersion]:
+    """The next page of `Records.walk_versions`; a page that is full ends before its last object, which may be cut."""
+    ours = select(*_VERSION).where(_C.dataset == dataset, _C.bucket == bucket)
+    behind = ours.where(_C.key > after) if upto is None else ours.where(_C.key > after, _C.key <= upto)
+    rows = _tuples(connection, behind.order_by(_C.key, _C.serial).limit(_VERSIONS_PAGE))
+    if len(rows) < _VERSIONS_PAGE:
+        return rows
+    last = rows[-1][0]
+    if whole := rows[: bisect_left(rows, last, key=itemgetter(0))]:
+        return whole
+    return _tuples(connection, ours.where(_C.key == last).order_by(_C.serial))
+
+
+def _tuples(connection: Connection, chosen: Select[Any]) -> Sequence[Any]:
+    """The driver's own rows: SQLAlchemy's cost three times as much, and there are as many as objects."""
+    cursor: Any = connection.execute(chosen).cursor
+    return cursor.fetchall()  # type: ignore[no-any-return]
+
+
 def task_page(connection: Connection, dataset: str, after: tuple[int, str, str]) -> list[Record]:
     """The next page of `Records.walk_tasks`, from behind that place in the order of task ids (and keys)."""
     order = (_C.task_number, _C.task_id, _C.task_key)
@@ -73,9 +103,10 @@ def _select(dataset: str) -> Select[Any]:
 
 
 def _record(row: Sequence[Any]) -> Record:
-    dataset, bucket, key, task_key, task_id, etag, version_id, size, serial, state = row
+    dataset, bucket, key, task_key, task_id, etag, version_id, size, serial, state, parts = row
+    made_of = _PARTS.validate_json(parts) if parts else ()
     ref = ObjectRef(bucket, key)
-    return Record(dataset, ref, task_key, task_id, etag, version_id, size, serial, TaskState(state))
+    return Record(dataset, ref, task_key, task_id, etag, version_id, size, serial, TaskState(state), made_of)
 
 
 def intend(connection: Connection, intent: Intent) -> None:
@@ -119,6 +150,7 @@ def _row(one: Record) -> dict[str, Any]:
         "size": one.size,
         "serial": one.serial,
         "state": one.state,
+        "parts": _PARTS.dump_json(one.parts).decode() if one.parts else None,
     }
 
 

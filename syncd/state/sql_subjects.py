@@ -94,7 +94,7 @@ def _backlog() -> Select[Any]:
             of_lane(func.count(), _C.ready_at.is_not(None)).label("alive"),
             of_lane(func.count(), _C.lease_until > bindparam("now")).label("claimed"),
             of_lane(func.count(), _C.dead_at.is_not(None)).label("dead"),
-            of_lane(func.min(_C.first_marked_at), _C.dead_at.is_(None)).label("oldest"),
+            of_lane(func.min(_C.first_marked_at), _C.ready_at.is_not(None)).label("oldest"),
         )
         .where(lanes.c.dataset.is_not(None))
         .order_by(*lanes.c)
@@ -167,6 +167,7 @@ def start(connection: Connection, now: float) -> None:
         (_C.ready_at, ahead),
         (_C.first_marked_at, now),
         (_C.failing_since, now),
+        (_C.gone_at, now),
     ):
         connection.execute(update(subjects).values({column: now}).where(column > latest))
 
@@ -175,7 +176,9 @@ def backlog(connection: Connection, now: float) -> list[Backlog]:
     """See `Subjects.backlog`."""
     rows = connection.execute(_BACKLOG, {"now": now})
     return [
-        Backlog(Kind(row.kind), row.dataset, row.alive - row.claimed, row.claimed, row.dead, row.oldest) for row in rows
+        Backlog(Kind(row.kind), row.dataset, row.alive - row.claimed, row.claimed, row.dead, row.oldest)
+        for row in rows
+        if row.alive or row.dead  # else only tombstones
     ]
 
 
@@ -199,6 +202,11 @@ def drop(connection: Connection, chosen: Collection[Subject]) -> int:
     dead = _dead(connection, chosen)
     discard(connection, [entry.subject for entry in dead])
     return len(dead)
+
+
+def prune_gone(connection: Connection, before: float) -> int:
+    """See `Subjects.prune_gone`."""
+    return connection.execute(delete(subjects).where(_C.gone_at < before)).rowcount
 
 
 def _dead(connection: Connection, chosen: Collection[Subject]) -> list[Entry]:
@@ -255,5 +263,6 @@ def _row(entry: Entry) -> dict[str, Any]:
         "token": entry.token,
         "dead_at": entry.dead_at,
         "reason": entry.reason,
+        "gone_at": entry.gone_at,
         "ready_at": entry.ready_at,
     }

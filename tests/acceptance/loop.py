@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import aiohttp
+
 from syncd.domain.etags import file_etag
 from tests.acceptance.site import Site, until
 
@@ -110,6 +112,16 @@ async def run_loop(site: Site, transport: Transport[Told], *, events: int = EVEN
     bucket = Counter((await transport.versions()).items())
     assert len(bucket) == OBJECTS - DELETED + BACK
     await asyncio.to_thread(until, "the tasks are the bucket", lambda: tasks(site) == bucket, timeout=60)
+    await see_pictures(site)
+
+
+async def see_pictures(site: Site) -> None:
+    """What a browser gets for some tasks is their objects; each holds its key."""
+    async with aiohttp.ClientSession() as browser:
+        for task in site.tasks()[:3]:
+            async with browser.get(task["data"]["image"]) as answer:
+                assert answer.status == 200
+                assert (await answer.text()).endswith(task["meta"]["syncd"]["key"])
 
 
 async def run_folder_loop(site: Site) -> None:

@@ -6,10 +6,10 @@ usage: python -m tests.bench NAME [options]; `python -m tests.bench --help` list
 import argparse
 import sys
 
-from tests.bench import snapshot
+from tests.bench import snapshot, sources
 from tests.bench.goals import machine, markdown
 
-_BENCHMARKS = {"snapshot": snapshot}
+_BENCHMARKS = {"snapshot": snapshot, "sources": sources}
 
 
 def main() -> int:

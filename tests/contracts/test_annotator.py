@@ -152,6 +152,7 @@ async def test_task_data_links_to_the_object(bench: Bench) -> None:
     dataset = await bench.dataset()
     assert not dataset.inline_text
     assert dataset.task_data(ObjectRef("s3://pets", "a b/ü#1.jpg"), None) == {"image": "s3://pets/a b/ü#1.jpg"}
+    assert dataset.link(ObjectRef("s3://pets", "a b/ü#1.jpg")) == "s3://pets/a b/ü#1.jpg"
 
 
 async def test_task_data_carries_text_where_the_label_config_shows_text(bench: Bench) -> None:

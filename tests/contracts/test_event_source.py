@@ -1,4 +1,5 @@
-"""What every event source keeps to (`ports.EventSource`), over the reference and the folder."""
+"""What every event source keeps to (`ports.EventSource`), over the reference, the folder, SQS on an emulator,
+and Pub/Sub on a double."""
 
 import asyncio
 import threading
@@ -17,9 +18,13 @@ from syncd.ports import EventSource, Seen
 from syncd.runtime.clock import SystemClock
 from syncd.sources.folder import FolderOptions, FolderSource
 from syncd.sources.memory import MemorySource
+from syncd.sources.pubsub import PubSubOptions, PubSubSource
 from syncd.stores import Stores
 from syncd.stores.memory import MemoryStore
+from tests.aws_emulators import Emulator
 from tests.clock import FakeClock
+from tests.pubsub_double import SUBSCRIPTION, PubSubDouble, gcs_attributes, gcs_data
+from tests.sources.sqs_world import sqs_world
 from tests.sources.waiting import until
 
 
@@ -109,9 +114,42 @@ async def running(world: World, taker: Taker) -> AsyncIterator[asyncio.Task[None
             await job
 
 
-@pytest.fixture(params=["memory", "folder"])
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    return MemoryWorld() if request.param == "memory" else FolderWorld(tmp_path)
+class PubSubWorld:
+    def __init__(self, double: PubSubDouble) -> None:
+        self._double = double
+        self._generation = 0
+        stores = Stores({"photos": MemoryStore("gs://photos", FakeClock())}, FakeClock())
+        options = PubSubOptions(subscription=SUBSCRIPTION, buckets=("photos",), endpoint=double.url, batch=1000)
+        self.source: EventSource = PubSubSource("pubsub", options, stores=stores, clock=SystemClock())
+
+    def put(self, key: str) -> None:
+        self._tell(key, "OBJECT_FINALIZE")
+
+    def delete(self, key: str) -> None:
+        self._tell(key, "OBJECT_DELETE")
+
+    def _tell(self, key: str, event: str) -> None:
+        self._generation += 1
+        attributes = gcs_attributes(key, generation=self._generation, event=event)
+        self._double.publish(attributes, gcs_data(key, generation=self._generation, size=1))
+
+
+@pytest.fixture(params=["memory", "folder", "sqs", "pubsub"])
+async def world(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    if request.param == "pubsub":
+        async with PubSubDouble().serving() as double:
+            yield PubSubWorld(double)
+        return
+    if request.param != "sqs":
+        yield MemoryWorld() if request.param == "memory" else FolderWorld(tmp_path)
+        return
+    server: Emulator = request.getfixturevalue("ministack")
+    for name, value in server.variables.items():
+        monkeypatch.setenv(name, value)
+    async with sqs_world(server) as made:
+        yield made
 
 
 async def test_new_objects_arrive_with_what_is_needed_to_act_on_them(world: World) -> None:
@@ -164,7 +202,7 @@ async def test_deliveries_come_one_at_a_time_and_in_bounded_batches(world: World
 async def test_an_error_that_is_no_retryable_is_not_hidden(world: World) -> None:
     taker = Taker()
 
-    async def deliver(seen: Sequence[Seen]) -> None:
+    async def deliver(seen: Sequence[Seen], bad: Sequence[BadEvent] = ()) -> None:
         raise ZeroDivisionError
 
     job = asyncio.create_task(world.source.run(deliver, taker.rescan))

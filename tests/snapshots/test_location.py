@@ -27,6 +27,13 @@ class _Careless(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_DELETE(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.do_DELETE()
+
     def log_message(self, *_: object) -> None:
         """Quiet."""
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from syncd.domain.errors import ConfigError
 from syncd.domain.model import Kind, Mark, ObjectRef, Outcome, Settlement, StagedChange, Subject
-from syncd.state import migrations, open_state, sql_deliveries, sql_records, sql_staging, sql_subjects
+from syncd.domain.notifications import BadEvent
+from syncd.state import migrations, open_state, sql_deliveries, sql_quarantine, sql_records, sql_staging, sql_subjects
 from syncd.state.migrations import MIGRATIONS, migrate
 from syncd.state.schema import metadata
 from tests.clock import FakeClock
@@ -143,6 +144,11 @@ def _hot_paths(connection: Connection) -> None:
     sql_records.by_task(connection, "d", ["1"])
     sql_records.task_keys(connection, "d", ["key-1"])
     sql_records.object_page(connection, "d", "s3://photos", "")
+    sql_records.version_page(connection, "d", "s3://photos", "", None)
+    sql_records.version_page(connection, "d", "s3://photos", "a", "b")
+    sql_subjects.prune_gone(connection, 1.0)
+    sql_quarantine.keep(connection, "photos", [BadEvent("malformed", "", b"x")], 1.0)
+    sql_quarantine.drop(connection, ["1"])
     sql_records.task_page(connection, "d", (-1, "", ""))
     sql_staging.stage(connection, "d", [StagedChange("1", "1", row("1")), StagedChange("2", "1", None)])
     sql_staging.of_tasks(connection, "d", ["1"])

@@ -26,6 +26,7 @@ from syncd.domain.model import (
     Subject,
     TaskState,
 )
+from syncd.domain.notifications import BadEvent
 from syncd.ports import StateStore
 from syncd.state import MemoryState, open_state
 from tests.clock import FakeClock
@@ -70,6 +71,9 @@ observations = st.builds(
     st.none() | st.text("0AF", max_size=4),
     st.none() | st.integers(0, 2**63 - 1),
     st.booleans(),
+)
+bad_events = st.builds(
+    BadEvent, st.sampled_from(["malformed", "too_large"]), st.text(max_size=3), st.binary(max_size=1)
 )
 lanes = st.frozensets(st.tuples(st.sampled_from(Kind), datasets), max_size=3)
 marks = st.builds(Mark, subjects, st.none() | observations, seconds, st.booleans(), st.booleans())
@@ -131,10 +135,10 @@ def claim(limit: int, lease: float, avoid: frozenset[tuple[Kind, str]]) -> Step:
     return step
 
 
-def settle(which: int, outcome: Outcome, delay: float, failed: bool) -> Step:
+def settle(which: int, outcome: Outcome, delay: float, failed: bool, vanished: bool) -> Step:
     async def step(twins: Twins) -> None:
         for state, claims in twins.each(twins.claims[which : which + 2]):
-            await state.settle([Settlement(c, outcome, "why", delay, failed) for c in claims])
+            await state.settle([Settlement(c, outcome, "why", delay, failed, vanished) for c in claims])
 
     return step
 
@@ -185,6 +189,22 @@ def announce(batch: Sequence[Delivery], cursor: str) -> Step:
     return lambda twins: twins.same(lambda state: state.announce(batch, cursor=cursor, value="v"))
 
 
+def prune_gone(back: float) -> Step:
+    return lambda twins: twins.same(lambda state: state.prune_gone(twins.clock.now() - back))
+
+
+def quarantine(source: str, bad: Sequence[BadEvent]) -> Step:
+    return lambda twins: twins.same(lambda state: state.quarantine(source, bad))
+
+
+def drop_quarantined(which: int) -> Step:
+    async def step(twins: Twins) -> None:
+        ids = [kept.id for kept in await twins.memory.quarantined()][which : which + 2]
+        await twins.same(lambda state: state.drop_quarantined(ids))
+
+    return step
+
+
 def on_deliveries(name: str, *arguments: Any) -> Step:
     return lambda twins: twins.same(lambda state: getattr(state, name)(*arguments))
 
@@ -195,13 +215,16 @@ steps = st.one_of(
     st.builds(on_deliveries, st.just("attempted"), st.sampled_from(DELIVERIES), attempts),
     st.builds(on_deliveries, st.just("prune_deliveries"), st.sampled_from([0.0, 2.0, 9.0])),
     st.builds(on_deliveries, st.just("forget"), datasets),
+    st.builds(prune_gone, st.sampled_from([0.0, 5.0, 60.0])),
+    st.builds(quarantine, st.sampled_from("ab"), st.lists(bad_events, max_size=3)),
+    st.builds(drop_quarantined, st.integers(0, 3)),
     st.builds(mark, st.lists(marks, max_size=5)),
     st.builds(mark, st.lists(marks, min_size=3, max_size=9)),
     st.builds(advance, st.sampled_from([0.5, 5.0, 60.0])),
     st.builds(claim, st.integers(1, 4), st.sampled_from([1.0, 30.0]), lanes),
     st.builds(claim, st.just(3), st.just(30.0), st.just(frozenset())),
-    st.builds(settle, st.integers(-4, 4), st.sampled_from(Outcome), seconds, st.booleans()),
-    st.builds(settle, st.just(-2), st.sampled_from(Outcome), seconds, st.booleans()),
+    st.builds(settle, st.integers(-4, 4), st.sampled_from(Outcome), seconds, st.booleans(), st.booleans()),
+    st.builds(settle, st.just(-2), st.sampled_from(Outcome), seconds, st.booleans(), st.booleans()),
     st.builds(renew, st.integers(-4, 0), st.just(10.0)),
     st.builds(on_dead, st.sampled_from(["revive", "drop"]), st.lists(subjects, max_size=8)),
     st.builds(record, st.lists(records, max_size=4), st.none() | st.sampled_from("mn")),
@@ -216,6 +239,9 @@ async def compare(twins: Twins) -> None:
     """Everything that can be read."""
     await twins.same(lambda state: state.backlog())
     await twins.same(lambda state: state.dead_letters())
+    await twins.same(lambda state: state.quarantined())
+    await twins.same(lambda state: state.quarantined("a", 2))
+    await twins.same(lambda state: state.quarantine_counts())
     await twins.same(lambda state: state.deliveries())
     for status in Status:
         await twins.same(lambda state, s=status: state.deliveries(status=s, limit=3))  # type: ignore[misc]
@@ -229,12 +255,19 @@ async def compare(twins: Twins) -> None:
         await twins.same(lambda state, d=dataset: state.tasks_of(d, list("123")))  # type: ignore[misc]
         await twins.same(lambda state, d=dataset: state.staged_count(d))  # type: ignore[misc]
         await twins.same(lambda state, d=dataset: walked(state, d))  # type: ignore[misc]
+        for after, upto in (("", None), ("a", "ä"), ("a/b", "a/b"), ("", "\uffff")):
+            await twins.same(lambda state, d=dataset, a=after, u=upto: versions(state, d, a, u))  # type: ignore[misc]
         await look(dataset, 10)(twins)
 
 
 async def walked(state: StateStore, dataset: str) -> list[Record]:
     objects = [r async for page in state.walk(dataset, "s3://a") for r in page]
     return objects + [r async for page in state.walk_tasks(dataset) for r in page]
+
+
+async def versions(state: StateStore, dataset: str, after: str, upto: str | None) -> list[tuple[Any, ...]]:
+    pages = state.walk_versions(dataset, "s3://a", after=after, upto=upto)
+    return [tuple(row) async for page in pages for row in page]
 
 
 async def run(directory: Path, script: Sequence[Step]) -> None:

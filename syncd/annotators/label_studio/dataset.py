@@ -49,6 +49,10 @@ class LabelStudioDataset:
         """As the port says."""
         return self._config.inline_text
 
+    def link(self, ref: ObjectRef) -> str:
+        """As the port says."""
+        return self._link(ref)
+
     def task_data(self, ref: ObjectRef, text: str | None) -> JsonObject:
         """As the port says. Rejected for what the server can neither show nor store."""
         if not self.inline_text:

@@ -74,12 +74,12 @@ class LabelStudio:
         ours = _showing(spec.label_config)
         project = await self._find(spec.title)
         if project is None:
-            if not (ours.inline_text or spec.link):
+            if (spec.links or not ours.inline_text) and not spec.link:
                 self._storages.check(spec.buckets)
             project = await self._create(spec)
         drift = await self._settle_drift(project, spec, ours)
         dataset = self._dataset(project, drift, spec.link or self._storages.uri)
-        if not (dataset.inline_text or spec.link):
+        if (spec.links or not dataset.inline_text) and not spec.link:
             await self._storages.ensure(dataset.project, spec.buckets)
         return dataset
 

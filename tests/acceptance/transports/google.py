@@ -97,7 +97,11 @@ class GoogleBucket:
             "x-goog-generation": str(found.generation),
             "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT",
         }
-        return web.Response(body=found.data, headers=about)
+        asked = range(len(found.data))[request.http_range]
+        if len(asked) == len(found.data):
+            return web.Response(body=found.data, headers=about)
+        told = {**about, "Content-Range": f"bytes {asked.start}-{asked.stop - 1}/{len(found.data)}"}
+        return web.Response(status=206, body=found.data[asked.start : asked.stop], headers=told)
 
     # ------------------------------------------------------------ as `Transport` says
 

@@ -1,0 +1,133 @@
+"""What to do about objects, by what was told of them or by a look at them. Part of `ingest`.
+
+A look costs a request, so there is none where an event says enough; those that are needed are taken side by side.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from syncd.domain.errors import Rejected, Retryable, SyncdError
+from syncd.domain.layout import ROWS
+from syncd.domain.model import Claim, ObjectRef, Observation, Placement, Record, TaskState
+from syncd.domain.planning import Plan, same_version
+from syncd.flows.context import Dataset
+
+LOOK_AGAIN_S = 1.0
+LOOKS_AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can be planned yet: look again after `delay` seconds."""
+
+    reason: str
+    delay: float = LOOK_AGAIN_S
+
+
+Decision = Plan | Wait | SyncdError
+
+
+async def decide(dataset: Dataset, claims: Sequence[Claim]) -> list[Decision]:
+    """A decision for each claim, in their order; the trouble with an object instead, where there is any."""
+    refs = [ObjectRef.from_id(claim.subject.id) for claim in claims]
+    records = await dataset.state.records(dataset.name, refs)
+    gate = asyncio.Semaphore(LOOKS_AT_ONCE)
+    decided: dict[int, Decision] = {}
+    looks: list[int] = []
+    for index, (claim, ref) in enumerate(zip(claims, refs, strict=True)):
+        planned = _by_what_was_told(dataset, ref, claim, records.get(ref, []))
+        if planned is None:
+            looks.append(index)
+        else:
+            decided[index] = planned
+    looked = await asyncio.gather(
+        *(_by_a_look(dataset, gate, refs[index], claims[index], records.get(refs[index], [])) for index in looks)
+    )
+    decided.update(zip(looks, (decision for decision, _ in looked), strict=True))
+    if learned := [record for _, records_of_one in looked for record in records_of_one]:
+        await dataset.state.record(learned)
+    return [decided[index] for index in range(len(claims))]
+
+
+def _by_what_was_told(dataset: Dataset, ref: ObjectRef, claim: Claim, records: Sequence[Record]) -> Plan | None:
+    """Plan by what the event saw. None: a look is needed.
+
+    What would change tasks that are there is never done on hearsay: an event may be late, doubled or reordered
+    after a newer one was settled already. A new object costs no look; but one does after a failure, where its content
+    goes into the task, for it may have been overwritten.
+    """
+    told = claim.observation
+    if told is None or (claim.attempts and _carries_content(dataset)) or not _says_enough(dataset, ref, told):
+        return None
+    planned = dataset.plan(ref, told, records)
+    changes = planned.retire or (records and (planned.place or planned.restore))
+    return None if changes else planned
+
+
+def _says_enough(dataset: Dataset, ref: ObjectRef, told: Observation) -> bool:
+    """Whether an event tells all that a plan asks for: no event knows of a sidecar, and some know no size."""
+    if dataset.layout.sidecar and ref.bucket in dataset.bases:
+        return False
+    if told.gone:
+        return told.sequencer is not None  # without an order it may be an old one
+    return told.settled and told.version is not None and told.size is not None
+
+
+async def _by_a_look(
+    dataset: Dataset, gate: asyncio.Semaphore, ref: ObjectRef, claim: Claim, records: Sequence[Record]
+) -> tuple[Decision, list[Record]]:
+    """Plan by a look at the object; and what the look taught us of the records."""
+    try:
+        async with gate:
+            seen = await dataset.store(ref.bucket).head(ref.key)
+        if not seen.settled:
+            return Wait("the object is still being written"), []
+        missing = _missing(dataset, ref, claim.observation, seen, records)
+        return missing or dataset.plan(ref, seen, records), _learned(seen, records)
+    except SyncdError as error:
+        return error, []
+
+
+def _learned(seen: Observation, records: Sequence[Record]) -> list[Record]:
+    """Records of the version that is there, with the etag by which a listing, which has no version ids, tells it."""
+    return [
+        replace(record, etag=seen.etag)
+        for record in records
+        if record.state is TaskState.ACTIVE and record.version_id and record.version_id == seen.version_id
+        if seen.etag and record.etag != seen.etag
+    ]
+
+
+def _missing(
+    dataset: Dataset, ref: ObjectRef, told: Observation | None, seen: Observation, records: Sequence[Record]
+) -> Wait | None:
+    """Wait for what a new task is to be made of. Rejected: a member of its group did not come in time."""
+    missing, patience = dataset.layout.missing(ref, seen)
+    if not missing or records:
+        return None
+    left = patience - (dataset.clock.now() - told.observed_at) if told else 0.0
+    if left > 0:
+        return Wait(f"waits for its {' and '.join(missing)}", min(left, patience))
+    if seen.gone:
+        raise Rejected(f"the group lacks its {' and '.join(missing)}; it becomes a task once that comes")
+    return None
+
+
+async def refuse_other_version(dataset: Dataset, placement: Placement) -> None:
+    """Retryable where an object whose content was just read into its task is not, or no more, of the version planned.
+
+    A task never carries the bytes of one version under the etag of another.
+    """
+    bucket = placement.ref.bucket
+    if not _carries_content(dataset) or bucket not in dataset.stores or bucket.startswith(ROWS):
+        return
+    seen = await dataset.store(bucket).head(placement.ref.key)
+    planned = replace(seen, etag=placement.etag, version_id=placement.version_id, parts=placement.parts)
+    if seen.gone or not same_version(seen, planned):
+        raise Retryable("the object changed while it was read; it is looked at again")
+
+
+def _carries_content(dataset: Dataset) -> bool:
+    """Whether tasks hold what is in their objects, such as text, and not only where they are."""
+    return any(tag.inline for tag in dataset.config.objects.values())

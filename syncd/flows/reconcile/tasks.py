@@ -1,0 +1,116 @@
+"""Looks at the annotator: changed tasks behind a cursor, and all task ids against records.
+
+Memory grows only with the tasks that are not as they should be.
+"""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+import structlog
+
+from syncd.domain.model import Kind, Mark, Record, Subject, TaskState
+from syncd.flows.context import Dataset
+from syncd.flows.merge import merge_join
+from syncd.flows.reconcile.findings import Caution, Findings
+from syncd.ports import TaskHeader
+
+log = structlog.get_logger()
+
+
+# ---------------------------------------------------------------- changed tasks
+
+
+async def reconcile_changes(dataset: Dataset, caution: Caution) -> int:
+    """Mark the tasks that changed in the annotator since the last look; returns how many were reported."""
+    remote = await dataset.remote()
+    name = f"changed:{dataset.name}"
+    reported = 0
+    async for page in remote.changed(await dataset.state.get(name)):
+        reported += len(page.task_ids)
+        if not caution.dry_run:
+            await dataset.state.mark(_task_marks(dataset, page.task_ids))
+            await dataset.state.put(name, page.cursor)
+    return reported
+
+
+def _task_marks(dataset: Dataset, task_ids: Sequence[str]) -> list[Mark]:
+    return [Mark(Subject(Kind.TASK, dataset.name, task_id)) for task_id in task_ids]
+
+
+# ---------------------------------------------------------------- all tasks
+
+
+async def remake_discarded(dataset: Dataset) -> int:
+    """Let objects whose task was deleted in the annotator have one again; returns how many.
+
+    For an annotator that was restored from a backup: what it lost looks as if people had deleted it.
+    """
+    remade = 0
+    async for page in dataset.state.walk_tasks(dataset.name):
+        discarded = [replace(r, state=TaskState.REMOVED) for r in page if r.state is TaskState.DISCARDED]
+        await dataset.state.record(discarded)
+        remade += len(discarded)
+    return remade
+
+
+async def reconcile_tasks(dataset: Dataset, caution: Caution) -> Findings:
+    """Compare the annotator's task ids with our records.
+
+    Tasks a person deleted are marked (their rows leave the next version). Tasks made twice for one key, which
+    an import that was cut off and finished late can leave behind, are retired: deleted where nobody worked on
+    them. Tasks under a key we do not know are only counted.
+    """
+    findings = Findings()
+    gone: list[str] = []
+    unknown: dict[str, str] = {}
+    remote = await dataset.remote()
+    pairs = merge_join(
+        remote.tasks(), dataset.state.walk_tasks(dataset.name), lambda t: int(t.task_id), lambda r: int(r.task_id)
+    )
+    async with aclosing(pairs):
+        async for there, ours in pairs:
+            findings.seen += len(there)
+            _compare(there, ours, findings, gone, unknown)
+    findings.refused = caution.refuses(len(gone), findings.known)
+    if findings.refused:
+        log.error("reconcile.refused", dataset=dataset.name, reason=findings.refused)
+    elif gone and not caution.dry_run:
+        await dataset.state.mark(_task_marks(dataset, gone))
+    await _retire_doubled(dataset, unknown, findings, caution)
+    return findings
+
+
+def _compare(
+    there: Sequence[TaskHeader],
+    ours: Sequence[Record],
+    findings: Findings,
+    gone: list[str],
+    unknown: dict[str, str],
+) -> None:
+    present = [r for r in ours if r.state in (TaskState.ACTIVE, TaskState.RETIRED)]
+    findings.known += len(present)
+    keys = {task.task_key for task in there}
+    if missing := [r.task_id for r in present if r.task_key not in keys]:
+        findings.count("gone", missing[0])
+        gone.append(missing[0])
+    for task in there:  # an id may have been another task's before: the key tells
+        if task.task_key and not any(r.task_key == task.task_key for r in ours):
+            unknown[task.task_id] = task.task_key
+
+
+async def _retire_doubled(dataset: Dataset, unknown: dict[str, str], findings: Findings, caution: Caution) -> None:
+    """Of the tasks without a record, those whose key has its task already are doubles."""
+    # In this order: a task recorded in between, by an import under way, must be seen as recorded.
+    keys = await dataset.state.task_keys(dataset.name, list(set(unknown.values())))
+    recorded = await dataset.state.by_task(dataset.name, list(unknown))
+    doubled = []
+    for task_id, key in unknown.items():
+        if not any(r.task_key == key for r in recorded.get(task_id, [])):
+            findings.count("doubled" if key in keys else "orphaned", task_id)
+            doubled += [task_id] if key in keys else []
+    if doubled and not caution.dry_run:
+        remote = await dataset.remote()
+        await remote.retire([TaskHeader(task_id, unknown[task_id]) for task_id in doubled], "made twice")
+        await dataset.state.mark(_task_marks(dataset, doubled))
+        log.warning("task.doubled", dataset=dataset.name, tasks=len(doubled))
