@@ -78,6 +78,8 @@ class PubSubDouble:
     """Statuses with which the next calls are answered."""
     keys: list[str] = field(default_factory=lambda: ["key-1"])
     """The names of the keys that are published; none: an outage."""
+    hold: asyncio.Event | None = None
+    """Keys are told once it is set; None: at once."""
     messages: dict[str, Message] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
@@ -186,6 +188,8 @@ class PubSubDouble:
 
     async def _keys(self, _: web.Request) -> web.Response:
         self.calls.append("keys")
+        if self.hold:
+            await self.hold.wait()
         if not self.keys:
             return web.Response(status=500)
         return web.json_response({"keys": [_published(name) for name in self.keys]})

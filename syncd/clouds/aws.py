@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import (
@@ -21,7 +22,7 @@ from aiobotocore.credentials import (
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError, NoCredentialsError
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from syncd.clouds.aws_errors import TRANSPORT, Refused, are_credentials_refused, translated
 from syncd.secrets import SecretRef
@@ -47,6 +48,13 @@ class AwsAccess(BaseModel):
     )
     secret_access_key: SecretRef | None = Field(None, description="Where that key's secret is.")
     session_token: SecretRef | None = Field(None, description="Where that key's session token is, if it has one.")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_a_url(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and (not endpoint.startswith(("http://", "https://")) or not urlsplit(endpoint).netloc):
+            raise ValueError("must be a URL, as https://host or http://host:port")
+        return endpoint
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

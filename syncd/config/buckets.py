@@ -1,5 +1,6 @@
 """`[buckets.NAME]`: where a bucket of a cloud is and how it is reached. Folders need none: their source names them."""
 
+import re
 from typing import Annotated, Self
 
 from pydantic import Field, PlainValidator, field_validator, model_validator
@@ -61,7 +62,18 @@ class BucketConfig(Section):
             raise ValueError(
                 "must be s3://name, gs://name or az://container, without a path: keys are matched by globs"
             )
+        if re.search(r"[\s?#]", name):
+            raise ValueError("has a bucket's name in it, which holds no space, ? or #")
         return url.rstrip("/")
+
+    @field_validator("storage_options")
+    @classmethod
+    def _endpoints_are_urls(cls, options: dict[str, str | SecretRef]) -> dict[str, str | SecretRef]:
+        for name, value in options.items():
+            told = name.endswith(("endpoint", "endpoint_url")) and isinstance(value, str)
+            if told and not re.match(r"https?://[^/\s]", str(value)):
+                raise ValueError(f"{name} must be a URL, as https://host or http://host:port")
+        return options
 
     def resolved_options(self, field: str) -> dict[str, str]:
         """The storage options with their secrets read. ConfigError names `field`.storage_options.NAME."""

@@ -57,6 +57,10 @@ def _names(groups: Mapping[str, Tables]) -> Iterator[Problem]:
 
 
 def _references(groups: Mapping[str, Tables]) -> Iterator[Problem]:
+    for name, table in groups["sources"].items():
+        buckets = table.get("buckets")
+        for bucket in buckets if isinstance(buckets, list) else ():
+            yield from _reference(f"sources.{name}.buckets", bucket, groups["buckets"])
     for name, table in groups["datasets"].items():
         sources = table.get("sources")
         yield from _reference(f"datasets.{name}.annotator", table.get("annotator"), groups["annotators"])

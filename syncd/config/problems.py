@@ -42,15 +42,22 @@ def problems_of(
     error: ValidationError, model: type[BaseModel], prefix: Location, origins: Mapping[str, str]
 ) -> list[Problem]:
     """One problem for each error. `prefix` is where `model` stands; `origins`: dotted field → environment variable."""
-    return [
-        problem for detail in error.errors(include_url=False) for problem in _problems(detail, model, prefix, origins)
-    ]
+    details = error.errors(include_url=False)
+    told = [detail for detail in details if not _follows(detail, details)]
+    return [problem for detail in told for problem in _problems(detail, model, prefix, origins)]
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """A hint at what was meant: the nearest known name, or all of them."""
     close = get_close_matches(name, known, n=1)
     return f"did you mean {close[0]}?" if close else f"known here: {', '.join(known) or 'none'}"
+
+
+def _follows(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """A list is too short only because its members are wrong, and those are told."""
+    place = detail["loc"]
+    inside = (other["loc"] for other in details if len(other["loc"]) > len(place))
+    return detail["type"] == "too_short" and any(loc[: len(place)] == place for loc in inside)
 
 
 def _problems(
@@ -87,7 +94,12 @@ def _allowed(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return f"must say where the secret is: {PLACES}"
         case "model_type" | "model_attributes_type" | "dict_type":
             return "must be a table"
-    return re.sub(r"^(Value error, |\w+ should (?=\w))", _opening, detail["msg"])
+        case "list_type" | "tuple_type":
+            return "must be a list"
+    said = re.sub(r"^(Value error, |\w+ should (?=\w))", _opening, detail["msg"])
+    if detail["type"] == "string_pattern_mismatch" and (description := _description(model, detail["loc"])):
+        return f"{description.rstrip('.')}; it {said}"
+    return said.partition(" after validation, not ")[0]
 
 
 def _opening(match: re.Match[str]) -> str:
@@ -96,8 +108,10 @@ def _opening(match: re.Match[str]) -> str:
 
 def _found(detail: ErrorDetails, field: str) -> str:
     value = detail["input"]
-    if detail["type"] in {"missing", "extra_forbidden"}:
+    if detail["type"] in {"missing", "extra_forbidden", "too_short"}:
         return ""
+    if detail["type"] == "value_error" and (value is None or isinstance(value, Mapping | list)):
+        return ""  # the message says what is wrong inside of it
     if detail["type"].endswith("_type") or SECRET_WORDS.search(field):
         return _kind(value)
     return _shown(value) if isinstance(value, str) else _kind(value)
@@ -127,10 +141,21 @@ def _shown(text: str) -> str:
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    inside = _at(model, location)
+    return list(inside.model_fields) if _is_model(inside) else []
+
+
+def _description(model: type[BaseModel], location: Location) -> str:
+    parent, name = _at(model, location[:-1]), str(location[-1])
+    return (parent.model_fields[name].description or "") if _is_model(parent) and name in parent.model_fields else ""
+
+
+def _at(model: type[BaseModel], location: Sequence[int | str]) -> Any:
+    """The annotation of what stands there."""
     inside: Any = model
     for part in location:
         inside = _required(_inner(inside, part))
-    return list(inside.model_fields) if _is_model(inside) else []
+    return inside
 
 
 def _inner(annotation: Any, part: int | str) -> Any:

@@ -6,8 +6,6 @@ strings and trailing text are refused. Of a name that stands twice in one object
 64 bits become floats, which no reader of ours takes for an integer. Size is not limited here: the receiver limits it.
 """
 
-import re
-from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -16,9 +14,7 @@ from syncd.domain.errors import Rejected
 
 MAX_DEPTH = 64
 
-_STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|([\[{\]}])')
-"""Strings, which are passed over, and brackets outside of them."""
-_STEP = {b"": 0, b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+_NESTING = frozenset({dict, list})
 
 
 def decoded(body: bytes | str, sender: str) -> Any:
@@ -28,9 +24,24 @@ def decoded(body: bytes | str, sender: str) -> Any:
         value = orjson.loads(raw)  # has a recursion limit of its own
     except orjson.JSONDecodeError:
         raise Rejected(f"the body is not JSON; is it {sender} that sends here?") from None
-    if max(accumulate(_STEP[token] for token in _STRUCTURE.findall(raw)), default=0) > MAX_DEPTH:
+    if not _is_flat(value):
         raise Rejected(f"the body is nested deeper than {MAX_DEPTH}; {sender} sends no such thing")
     return value
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether it is nested at most MAX_DEPTH deep; level by level, for hostile bodies hold millions of things."""
+    level = [value] if type(value) in _NESTING else []
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for outer in level:
+            for inner in outer.values() if type(outer) is dict else outer:
+                if type(inner) in _NESTING:
+                    below.append(inner)  # noqa: PERF401 - a nested comprehension takes twice as long
+        if not below:
+            return True
+        level = below
+    return False
 
 
 def decoded_object(body: bytes | str, sender: str) -> dict[str, Any]:

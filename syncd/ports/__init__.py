@@ -17,17 +17,15 @@ from syncd.ports.annotator import (
 )
 from syncd.ports.clock import Clock
 from syncd.ports.objects import Deliver, EventSource, ObjectStore, Pushed, PushSource, Reply, Seen, Stores
+from syncd.ports.quarantine import QUARANTINE_KEPT, Quarantine, Quarantined
 from syncd.ports.snapshots import Collected, Damage, Retention, SnapshotStore, TagMove, Trouble
 from syncd.ports.state import (
-    QUARANTINE_KEPT,
     Backlog,
     Cursors,
     Deliveries,
     Imports,
     KnownVersion,
     Lane,
-    Quarantine,
-    Quarantined,
     Records,
     Staging,
     StateStore,

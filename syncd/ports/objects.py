@@ -102,7 +102,8 @@ class ObjectStore(Protocol):
         """Pages of what is there, in the order of the keys' UTF-8 bytes, from behind `after`.
 
         Constant memory. What changes while the listing runs may or may not be seen. Raises Retryable when
-        the listing cannot be completed: a partial listing never looks like a whole one.
+        the listing cannot be completed: a partial listing never looks like a whole one. A store whose listing is of
+        an earlier time, such as an inventory, has an attribute `late` that is true, and its sights are not settled.
         """
         ...
 

@@ -18,7 +18,7 @@ from syncd.domain.model import (
     StagedChange,
     Subject,
 )
-from syncd.domain.notifications import BadEvent
+from syncd.ports.quarantine import Quarantine
 
 Lane = tuple[Kind, str]
 """All subjects of one kind in one dataset: what one flow takes at a time."""
@@ -37,7 +37,7 @@ class Backlog:
 
 
 KnownVersion = tuple[str, str | None, str | None, str, bool]
-"""Of a record, as a plain tuple, for there are as many as objects: key, etag, version id, `TaskState`, has parts (or 0)."""
+"""Of a record, as a plain tuple, for there are as many as objects: key, etag, version id, state, whether of parts."""
 
 
 class Subjects(Protocol):
@@ -236,47 +236,6 @@ class Deliveries(Protocol):
 
     async def prune_deliveries(self, before: float) -> int:
         """Forget those made before a time (unix seconds) that do not wait, dead letters included; how many."""
-        ...
-
-
-QUARANTINE_KEPT = 10_000
-"""How many bad events are kept of each source: about 40 MB at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A bad event that is kept. `count`: how often it came, first and last at these times (unix seconds)."""
-
-    id: str
-    source: str
-    reason: str
-    detail: str
-    excerpt: bytes
-    count: int
-    first_at: float
-    last_at: float
-
-
-class Quarantine(Protocol):
-    """Events that can never be acted upon, for a person to look at."""
-
-    async def quarantine(self, source: str, bad: Sequence[BadEvent]) -> None:
-        """Keep bad events; durable on return. Idempotent but for the count: the same reason and excerpt are one event.
-
-        Of each source the newest `QUARANTINE_KEPT` stay, by when they last came.
-        """
-        ...
-
-    async def quarantined(self, source: str | None = None, limit: int = 100) -> list[Quarantined]:
-        """What is kept, that which came last first."""
-        ...
-
-    async def quarantine_counts(self) -> dict[str, int]:
-        """How many are kept, by source; sources without any are left out."""
-        ...
-
-    async def drop_quarantined(self, ids: Sequence[str]) -> int:
-        """Forget these; returns how many there were."""
         ...
 
 

@@ -108,9 +108,17 @@ class Assembly:
         self.triggers |= by_lane({n: announcer for n, announcer in self.announcers.items() if n == name})
 
     def take_up(self, template: str, name: str) -> None:
-        """Have a dataset that a key brought at work from now on; the daemon hears of it by `news`."""
-        self.config = added(self.config, template, name)
-        self.add(name)
+        """Have a dataset that a key brought at work from now on; the daemon hears of it by `news`.
+
+        ConfigError: it cannot be made, and nothing is changed.
+        """
+        before, self.config = self.config, added(self.config, template, name)
+        try:
+            self.add(name)
+        except BaseException:
+            self.config = before
+            self.datasets.pop(name, None)
+            raise
         self.news.put_nowait(name)
 
     async def close_triggers(self) -> None:

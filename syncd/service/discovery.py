@@ -14,6 +14,7 @@ import structlog
 
 from syncd.config import Config
 from syncd.config.templates import discovery, instance, title_of, with_found
+from syncd.domain.errors import ConfigError, Retryable
 from syncd.domain.model import ObjectRef
 from syncd.domain.routing import Route
 from syncd.domain.templates import KeyPattern
@@ -63,9 +64,15 @@ class Finder:
             async with self._taking:
                 if name not in self.names and not self._refuses(name):
                     await self.state.put(_cursor(self.template), _text([*self.names, name]))
-                    self.names.append(name)
-                    self.take_up(self.template, name)
+                    self._take_up(name)
+                    self.names.append(name)  # last: what could not be taken up is, when its event comes again
                     log.info("dataset.found", dataset=name, template=self.template)
+
+    def _take_up(self, name: str) -> None:
+        try:
+            self.take_up(self.template, name)
+        except ConfigError as error:  # such as a secret that is being replaced: its events wait, and are not lost
+            raise Retryable(f"dataset {name} of {self.template} cannot be made: {error}") from error
 
     def _name(self, ref: ObjectRef) -> str | None:
         name = self.pattern.name(ref.key)
@@ -76,9 +83,8 @@ class Finder:
     def _refuses(self, name: str) -> bool:
         config = self.config()
         why = discovery(config, self.template).refuses(name, self.names) or self._title_refused(config, name)
-        if why:
-            if len(self._refused) < MOST_REFUSED:
-                self._refused.add(name)
+        if why and len(self._refused) < MOST_REFUSED:  # of more names nobody could remember that they were told
+            self._refused.add(name)
             log.warning("dataset.refused", dataset=name[:100], template=self.template, reason=why)
         return bool(why)
 

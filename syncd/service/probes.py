@@ -23,17 +23,14 @@ class Probes:
 
     async def note(self, seen: Sequence[Seen]) -> None:
         """Write down the first event of each probe; durable on return."""
-        for bucket in {ref.bucket for ref, _ in seen if is_probe(ref.key) and self._is_new(ref.bucket, ref.key)}:
-            await self._state.put(_name(bucket), json.dumps(self._seen[bucket]))
-
-    def _is_new(self, bucket: str, key: str) -> bool:
-        known = self._seen.setdefault(bucket, {})
-        if key in known:
-            return False
-        known[key] = self._clock.now()
-        while len(known) > KEPT:
-            del known[next(iter(known))]
-        return True
+        probes = [ref for ref, _ in seen if is_probe(ref.key)]
+        for bucket in {ref.bucket for ref in probes}:
+            known = self._seen.get(bucket, {})
+            new = dict.fromkeys((r.key for r in probes if r.bucket == bucket and r.key not in known), self._clock.now())
+            if new:
+                kept = dict([*known.items(), *new.items()][-KEPT:])
+                await self._state.put(_name(bucket), json.dumps(kept))
+                self._seen[bucket] = kept
 
 
 async def heard(state: StateStore, bucket: str) -> Mapping[str, float]:

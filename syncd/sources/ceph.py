@@ -18,6 +18,9 @@ from syncd.domain.notifications.s3 import parse_s3
 from syncd.ports import Pushed
 from syncd.sources.pushed import TokenSource
 
+_LARGEST = 1024 * 1024
+"""Bytes of a body that is read to find its token in it: Ceph posts one record at a time."""
+
 
 class CephSource(TokenSource):
     """Takes the events of a Ceph topic."""
@@ -26,6 +29,8 @@ class CephSource(TokenSource):
         """The password where one is shown, else what the records hold."""
         if "authorization" in request.headers:
             return _password(request.headers["authorization"])
+        if len(request.body) > _LARGEST:
+            return []
         return [str(record.get("opaqueData", "")) for record in _records(decoded_object(request.body, "Ceph RGW"))]
 
     def _notices(self, request: Pushed) -> Notices:

@@ -20,6 +20,7 @@ EVENTS = Counter(
     "Events that sources were told: seen, bad, ignored or unrouted (of a bucket the source does not list).",
     ["source", "outcome", "reason"],
 )
+_BATCH = 1_000
 _NAMED = 20
 """So many foreign buckets are named in the log, once each; the names are the sender's to choose."""
 
@@ -41,7 +42,9 @@ class Gate:
             else:
                 self._drop(ref.bucket)
         if seen or notices.bad:
-            await deliver(seen, notices.bad)
+            await deliver(seen[:_BATCH], notices.bad)
+        for start in range(_BATCH, len(seen), _BATCH):  # so that others get their turn at the state in between
+            await deliver(seen[start : start + _BATCH])
         self._count(notices, len(seen))
 
     def _drop(self, bucket: str) -> None:

@@ -45,6 +45,8 @@ class PublishedKeys:
 
     async def find(self, kid: str) -> "PyJWK | None":
         """The key; None: there is none of that id. Retryable: we cannot tell at the moment."""
+        if kid in self._keys and self._age(self._fetched_at) <= KEPT_S:
+            return self._keys[kid]  # not held up while keys nobody knows are asked for
         async with self._lock:
             if kid not in self._keys or self._age(self._fetched_at) > KEPT_S:
                 await self._fetch_again(kid)

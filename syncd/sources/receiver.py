@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 5
+_LEAVE_S = 5.0
+"""So long may requests that are under way hold up the end: somebody who reads slowly would do so for a minute."""
+_SMALL = 64 * 1024
+"""Bytes of each body that are always room for: notifications are small, and whoever fills the room with large bodies
+before anybody knows who he is keeps none of them away."""
 _DECODED = {"", "identity", "gzip", "deflate"}
 """Content encodings aiohttp undoes by itself, one at a time, within the limit of the body."""
 
@@ -47,9 +52,13 @@ _server_log.addFilter(_NoInput())
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one sender may take: body in bytes, header and body time in seconds."""
+    """What senders may take: body in bytes, header and body time in seconds.
+
+    `bodies`: so many bodies of full size may be held at once, by all senders together.
+    """
 
     body: int = 16 * 1024 * 1024
+    bodies: int = 16
     header_timeout: float = 10.0
     body_timeout: float = 30.0
 
@@ -98,6 +107,7 @@ class Receiver:
         self._pushes = {} if pushes is None else pushes
         self._probes = probes
         self._limits = limits
+        self._held = 0
 
     @asynccontextmanager
     async def listen(self, host: str, port: int, *others: Callable[[web.UrlDispatcher], None]) -> "AsyncIterator[int]":
@@ -118,7 +128,12 @@ class Receiver:
         # while a header trickles in. Senders keep few connections: an idle one is worth no more than a slow header.
         patience = self._limits.header_timeout
         runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=patience, lingering_time=patience, logger=_server_log
+            app,
+            access_log=None,
+            keepalive_timeout=patience,
+            lingering_time=patience,
+            shutdown_timeout=_LEAVE_S,
+            logger=_server_log,
         )
         await runner.setup()
         try:
@@ -148,7 +163,14 @@ class Receiver:
             return web.Response(status=401, text=f"The header {WEBHOOK_SECRET_HEADER} is missing or wrong.")
         if request.content_type != "application/json":
             return web.Response(status=415, text="Send application/json.")
-        return await self._accept(request, inbox, await self._read(request))
+        try:
+            async with self._body(request) as body:
+                await inbox.accept(body)
+        except Rejected as error:
+            return web.Response(status=400, text=str(error))
+        except Retryable as error:
+            return _postponed(request, error)
+        return web.Response(status=204)
 
     async def _event(self, request: web.Request) -> web.Response:
         push = self._pushes.get(request.path)
@@ -156,35 +178,48 @@ class Receiver:
             return web.Response(status=404, text="No source listens here.")
         if request.method not in push.methods:
             raise web.HTTPMethodNotAllowed(request.method, push.methods)
-        pushed = Pushed(request.method, _headers(request), dict(request.query), await self._read(request))
         try:
-            reply = await push.receive(pushed)
+            async with self._body(request) as body:
+                reply = await push.receive(Pushed(request.method, _headers(request), dict(request.query), body))
         except Rejected as error:
             return web.Response(status=400, text=str(error))
         except SyncdError as error:  # a secret that cannot be read is no fault of the sender
             return _postponed(request, error)
         return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
 
-    async def _read(self, request: web.Request) -> bytes:
-        """The body, decoded. As an answer where it does not come, or not within the limits."""
+    @asynccontextmanager
+    async def _body(self, request: web.Request) -> "AsyncIterator[bytes]":
+        """The body, decoded; it takes room until the context ends.
+
+        As an answer where it does not come, or not within the limits. Retryable: there is no room now.
+        """
+        body = bytearray()
+        try:
+            await self._read(request, body)
+            yield bytes(body)
+        finally:
+            self._held -= max(0, len(body) - _SMALL)
+
+    async def _read(self, request: web.Request, body: bytearray) -> None:
         if ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, [])).strip().lower() not in _DECODED:
             raise web.HTTPUnsupportedMediaType
         try:
             async with asyncio.timeout(self._limits.body_timeout):
-                return await request.read()
+                async for piece in request.content.iter_any():
+                    self._take(body, piece)
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
         except (HttpProcessingError, web.RequestPayloadError) as error:  # bad chunks, a broken gzip, cut off
             raise web.HTTPBadRequest from error
 
-    async def _accept(self, request: web.Request, inbox: Inbox, body: bytes) -> web.Response:
-        try:
-            await inbox.accept(body)
-        except Rejected as error:
-            return web.Response(status=400, text=str(error))
-        except Retryable as error:
-            return _postponed(request, error)
-        return web.Response(status=204)
+    def _take(self, body: bytearray, piece: bytes) -> None:
+        before = max(0, len(body) - _SMALL)
+        body += piece
+        self._held += max(0, len(body) - _SMALL) - before
+        if len(body) > self._limits.body:
+            raise web.HTTPRequestEntityTooLarge(self._limits.body, len(body))
+        if self._held > self._limits.bodies * self._limits.body:
+            raise Retryable("all that senders may hold of our memory is held by bodies that are being read")
 
     async def _ready(self, _: web.Request) -> web.Response:
         reason = await self._probes.ready()

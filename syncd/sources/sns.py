@@ -26,6 +26,8 @@ log = structlog.get_logger()
 OLDEST_S, AHEAD_S = 3600.0, 900.0
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
 _RAW = "x-amz-sns-rawdelivery"
+_LARGEST = 2 * 1024 * 1024
+"""Bytes: a message of SNS is 256 KiB at most, and JSON may make six of one."""
 
 
 def _topic(arn: str) -> str:
@@ -69,6 +71,8 @@ class SnsSource(PushedSource):
     async def _read(self, request: Pushed, deliver: Deliver) -> Reply:
         if request.headers.get(_RAW, "").lower() == "true":
             return Reply(403, b"Raw message delivery is not signed: turn it off for this subscription.")
+        if len(request.body) > _LARGEST:  # read before anything is believed
+            return Reply(413)
         envelope = unwrap_sns(request.body)
         if envelope is None:
             raise Rejected("the body is no message of SNS")

@@ -89,11 +89,9 @@ class SqsSource:
         return self._consumer.degraded if self._consumer else ""
 
     async def check(self) -> None:
-        """As the port says: the queue is not there, or is not ours to read. That it cannot be reached may pass."""
+        """As the port says: the queue is not there, or is not ours to read. Retryable: it cannot be reached."""
         try:
             await self._look()
-        except Retryable as error:
-            log.warning("queue.unreachable", source=self.name, reason=str(error))
         finally:
             await self._queue.close()
 

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Select, delete, func, select, tuple_
+from sqlalchemy import Connection, Select, delete, select, tuple_
 
 from syncd.domain.model import Intent, ObjectRef, Part, Placement, Record, TaskState
 from syncd.ports import KnownVersion
@@ -24,7 +24,7 @@ _RECORD = (
     *(_C.dataset, _C.bucket, _C.key, _C.task_key, _C.task_id, _C.etag, _C.version_id, _C.size, _C.serial, _C.state),
     _C.parts,
 )
-_VERSION = (_C.key, _C.etag, _C.version_id, _C.state, func.length(_C.parts))
+_VERSION = (_C.key, _C.etag, _C.version_id, _C.state, _C.parts.is_not(None))
 _OBJECT_ORDER = (_C.key, _C.serial, _C.task_number, _C.task_id)
 
 

@@ -52,6 +52,7 @@ class Access:
         self._aws = aws
         self._doors: Doors | None = None
         self._read_at = 0.0
+        self._reads = 0
         self._reading = asyncio.Lock()
 
     async def doors(self) -> Doors:
@@ -62,7 +63,7 @@ class Access:
         return self._doors
 
     async def refresh(self, refused: Doors) -> None:
-        """After these were refused: secrets are read and credentials are looked for anew."""
+        """After these were refused: secrets are read and credentials are looked for anew, once for all who ask."""
         refused.wire.dialect.refused()
         if refused is self._doors:
             await self._read()
@@ -74,9 +75,14 @@ class Access:
             await doors.wire.close()
 
     async def _read(self) -> None:
+        """Those who ask while it is read are content with that."""
+        before = self._reads
         async with self._reading:
+            if self._reads != before:
+                return
             options = dict(await asyncio.to_thread(self._options))
             self._read_at = self._clock.now()
+            self._reads += 1
             if self._doors is None or options != self._doors.options:
                 old, self._doors = self._doors, open_doors(self._url, options, self._aws, self._field)
                 if old:

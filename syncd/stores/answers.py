@@ -45,7 +45,7 @@ class Page:
 
 
 class Objects(Protocol):
-    """The objects of one bucket by one transport. All raise Absent, Denied, Retryable, and Rejected."""
+    """How the objects of one bucket are read by one transport. All raise Absent, Denied, Retryable, and Rejected."""
 
     async def head(self, key: str) -> Facts:
         """What is there."""
@@ -53,8 +53,4 @@ class Objects(Protocol):
 
     def stream(self, key: str, start: int, end: int | None) -> AsyncIterator[bytes]:
         """Its bytes from `start` to before `end`."""
-        ...
-
-    async def put(self, key: str, data: bytes) -> str | None:
-        """Write it; the new etag."""
         ...

@@ -81,8 +81,10 @@ class Azure:
     async def signed(self, request: Request) -> Request:
         """By shared key, shared access signature or token."""
         headers = {"x-ms-version": _VERSION, "x-ms-date": formatdate(usegmt=True), **request.headers}
+        if request.method == "PUT":  # signed are both; a length of 0 counts as none
+            headers["Content-Type"] = "application/octet-stream"
         if request.body:
-            headers |= {"Content-Length": str(len(request.body)), "Content-Type": "application/octet-stream"}
+            headers["Content-Length"] = str(len(request.body))
         url = request.url
         if self._sas:
             url += ("&" if "?" in url else "?") + self._sas

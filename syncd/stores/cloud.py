@@ -1,9 +1,9 @@
 """A bucket of a cloud: S3 and whatever speaks its language, Google Cloud Storage, Azure.
 
-Made by `service` from `[buckets.NAME]`. Objects go by obstore where its paths keep a key byte for byte (`transfer`),
-else by our own signed requests (`wire`), and so do all listings. Trouble is repeated here for seconds, which is the
-only retry at this edge. Limits: keys are text; one listing holds one page, or, where the server's order is not that of
-the keys' bytes, what `sorting` says.
+Made by `service` from `[buckets.NAME]`. Objects are read by obstore where its paths keep a key byte for byte
+(`transfer`), else by our own signed requests (`wire`); so are all listings, and the few writes of probes. Trouble is
+repeated here for seconds, which is the only retry at this edge. Limits: keys are text; one listing holds one page, or,
+where the server's order is not that of the keys' bytes, what `sorting` says.
 """
 
 from bisect import bisect_right
@@ -126,7 +126,7 @@ class Cloud:
     async def write(self, key: str, data: bytes) -> str | None:
         """As the port says."""
         try:
-            return await self._try("write", lambda doors: _by(doors, key).put(key, data))
+            return await self._try("write", lambda doors: doors.wire.put(key, data))
         except Absent:
             raise Retryable(f"there is no bucket {self.bucket}") from None
 

@@ -42,7 +42,9 @@ class _Beyond(SyncdError):
 
 
 class Transfer:
-    """Implements `answers.Objects` over one obstore store. obstore removes in bulk, which not all servers know."""
+    """Implements `answers.Objects` over one obstore store. Reads only: obstore removes in bulk, which not all
+    servers know, and asks a metadata server before it writes to Google even without credentials.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -62,12 +64,6 @@ class Transfer:
             found = await obstore.get_async(self._store, key, options=options)
             async for piece in found.stream(min_chunk_size=PIECE):
                 yield bytes(piece)
-
-    async def put(self, key: str, data: bytes) -> str | None:
-        """As the protocol says."""
-        with _errors(key):
-            written = await obstore.put_async(self._store, key, data, use_multipart=False)
-        return _bare(written["e_tag"])
 
 
 def _bare(etag: str | None) -> str | None:
@@ -95,7 +91,7 @@ def _errors(key: str) -> Iterator[None]:
         code = _code(error)
         if status == 416 or "Wanted range starting at" in str(error):
             raise _Beyond from None
-        if code in EXPIRED:
+        if code in EXPIRED or status in {401, 403}:
             raise Denied(code) from None
         if status == 400 and not code:
             raise Unclear(f"{key!r} was refused (HTTP 400)") from None

@@ -6,6 +6,7 @@ says how one cloud is spoken to. Nothing is repeated and no redirect followed; a
 """
 
 import asyncio
+import io
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -146,7 +147,7 @@ class Wire:
                 signed.method,
                 URL(signed.url, encoded=True),
                 headers=signed.headers,
-                data=signed.body or None,
+                data=io.BytesIO(signed.body) if signed.body else None,
                 allow_redirects=False,
                 proxy=self._proxy,
                 ssl=self._verify,

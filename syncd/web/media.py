@@ -6,16 +6,21 @@ has a link may fetch; whether that is right is the configuration's choice (`medi
 """
 
 import mimetypes
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
-from urllib.parse import quote
+from typing import cast
+from urllib.parse import quote, urlencode
 
+import structlog
 from aiohttp import hdrs, web
 
 from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.media_links import ROUTE, MediaLinks
 from syncd.domain.model import ObjectRef, Observation
 from syncd.ports import Clock, ObjectStore
+
+log = structlog.get_logger()
 
 Find = Callable[[str, ObjectRef], Awaitable[ObjectStore | None]]
 """The store of an object that has a task in a dataset, or None."""
@@ -71,7 +76,8 @@ class MediaRoute:
         url = await store.sign(ref.key, expires=self.lifetime) if self.presign else None
         if url is None:
             until = int(self.clock.now() + self.lifetime)
-            url = str(request.rel_url.with_query(self.links.timed(dataset, ref, until)))
+            # only a query: it is right below whatever path a proxy has put us
+            url = "?" + urlencode(self.links.timed(dataset, ref, until))
         headers: dict[str, str] = {**_HEADERS, hdrs.CACHE_CONTROL: f"private, max-age={self.lifetime / 2:.0f}"}
         return web.Response(status=302, headers={**headers, hdrs.LOCATION: url})
 
@@ -92,11 +98,26 @@ async def _send(request: web.Request, ref: ObjectRef, store: ObjectStore) -> web
     response = web.StreamResponse(status=206 if hdrs.CONTENT_RANGE in headers else 200, headers=headers)
     response.content_length = len(wanted)
     await response.prepare(request)
-    if request.method != hdrs.METH_HEAD and wanted:
-        async for piece in store.stream(ref.key, start=wanted.start, end=wanted.stop):
-            await response.write(piece)
+    if request.method != hdrs.METH_HEAD and not await _sent(response, ref, store, wanted):
+        if request.transport:  # the status is out: to break off is the only word for it
+            request.transport.abort()
+        return response
     await response.write_eof()
     return response
+
+
+async def _sent(response: web.StreamResponse, ref: ObjectRef, store: ObjectStore, wanted: range) -> bool:
+    """Whether all of it went out. No answer of another kind may follow the first bytes: it would pass for more."""
+    left = len(wanted)
+    pieces = cast("AsyncGenerator[bytes]", store.stream(ref.key, start=wanted.start, end=wanted.stop))
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                await response.write(piece[:left])
+                left -= min(left, len(piece))
+    except (Rejected, Retryable) as error:
+        log.warning("media.broken_off", key=ref.key, error=str(error), missing=left)
+    return not left
 
 
 def _range(request: web.Request, seen: Observation, etag: str) -> range | None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from syncd.cli import app
 from syncd.cli.common import exit_with
-from syncd.domain.errors import SyncdError
+from syncd.domain.errors import Retryable, SyncdError
 from syncd.domain.model import ObjectRef, Observation
 from syncd.domain.routing import Selection, is_probe
 from syncd.service.probes import KEPT, Probes, heard
@@ -189,6 +189,26 @@ async def test_the_first_event_of_a_probe_counts_and_few_are_kept() -> None:
         await probes.note([seen(n)])
     assert len(await heard(state, "s3://a")) == KEPT
     assert await heard(state, "s3://b") == {}
+
+
+async def test_a_probe_that_could_not_be_written_down_is_when_its_event_comes_again() -> None:
+    class Full(MemoryState):
+        full = True
+
+        async def put(self, name: str, value: str) -> None:
+            if self.full:
+                raise Retryable("the disk is full")
+            await super().put(name, value)
+
+    clock = FakeClock()
+    state = Full(clock)
+    probes = Probes(state, clock)
+    event = [(ObjectRef("s3://a", ".syncd-probe-1"), Observation(clock.now()))]
+    with pytest.raises(Retryable):
+        await probes.note(event)
+    state.full = False
+    await probes.note(event)
+    assert list(await heard(state, "s3://a")) == [".syncd-probe-1"]
 
 
 @pytest.mark.parametrize("key", [".syncd-probe-1", "in/.syncd-probe-1", "in/a b/.syncd-probe-"])

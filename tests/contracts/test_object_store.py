@@ -206,6 +206,9 @@ async def test_get_takes_what_fits_the_limit_and_rejects_the_rest(bucket: Bucket
 
 
 async def test_what_was_written_is_there_and_what_was_removed_is_not(bucket: Bucket) -> None:
+    await bucket.store.write("empty", b"")
+    assert ((await bucket.store.head("empty")).size, await bucket.store.get("empty", limit=0)) == (0, b"")
+    await bucket.store.remove("empty")
     for key in bucket.hostile:
         etag = await bucket.store.write(key, key.encode())
         seen = await bucket.store.head(key)

@@ -1,5 +1,6 @@
 """The sources `pubsub-push` and `eventarc`, over HTTP, with tokens really signed and keys really fetched."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -236,6 +237,22 @@ async def test_a_storm_of_unknown_key_ids_fetches_keys_once_in_half_a_minute(wor
         assert (await world.push(world.google.token(URL, headers={"kid": f"made-up-{n}"}))).status == 401
     assert world.fetches == 1
     assert (await world.push(world.google.token(URL))).status == 204
+
+
+async def test_who_shows_a_known_key_does_not_wait_while_others_are_asked_for(world: World) -> None:
+    """Anybody may make up key ids; Google's answer may take its time."""
+    assert (await world.push(world.google.token(URL))).status == 204
+    world.clock.advance(AGAIN_S + 1)
+    world.google.hold = asyncio.Event()
+    made_up = asyncio.create_task(world.push(world.google.token(URL, headers={"kid": "made-up"})))
+    try:
+        async with asyncio.timeout(5):
+            while world.fetches < 2:
+                await asyncio.sleep(0.01)
+            assert (await world.push(world.google.token(URL))).status == 204
+    finally:
+        world.google.hold.set()
+    assert (await made_up).status == 401
 
 
 async def test_keys_out_of_reach_are_our_trouble_and_not_the_senders(world: World) -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from syncd.domain.errors import ConfigError
+from syncd.domain.errors import ConfigError, Retryable
 from syncd.secrets import SecretRef
 from syncd.sources import sqs_consumer
 from tests.aws_emulators import Emulator
@@ -60,7 +60,8 @@ async def test_it_starts_while_amazon_cannot_be_reached(cloud: Cloud, proxy: Pro
     queue = await cloud.queue()
     proxy.faults = {"*": times(3, lambda: failure(503, "ServiceUnavailable"))}
     read = source(queue, "photos", endpoint=proxy.url)
-    await read.check()
+    with pytest.raises(Retryable, match="cannot be reached|try"):
+        await read.check()
     taker = Taker()
     async with running(read, taker):
         await until("it listens", lambda: taker.rescans == 1)

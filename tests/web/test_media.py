@@ -1,13 +1,15 @@
 """What a browser gets that follows the link of a task."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from urllib.parse import urljoin
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from syncd.domain.errors import Retryable
+from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.media_links import MediaLinks
 from syncd.domain.model import ObjectRef
 from syncd.ports import ObjectStore
@@ -71,14 +73,14 @@ async def test_the_link_of_a_task_leads_to_the_objects_bytes() -> None:
 
 async def test_what_it_leads_to_is_short_lived() -> None:
     async with serving(lifetime=300) as browser:
-        async with browser.get(browser.links.link("fruits", REF), allow_redirects=False) as response:
+        link = browser.links.link("fruits", REF)
+        async with browser.get(link, allow_redirects=False) as response:
             assert response.status == 302
-            timed = response.headers["Location"]
-        base = browser.links.base
-        async with browser.get(base + timed) as response:
+            timed = urljoin(link, response.headers["Location"])
+        async with browser.get(timed) as response:
             assert response.status == 200
         browser.clock.advance(301)
-        async with browser.get(base + timed) as response:
+        async with browser.get(timed) as response:
             assert response.status == 403
             assert await response.read() != BODY
         async with browser.get(browser.links.link("fruits", REF)) as response:
@@ -163,6 +165,34 @@ async def test_an_object_that_is_gone_is_404_and_a_bucket_that_is_down_503(monke
             assert "bucket" not in await response.text()
 
 
+@pytest.mark.parametrize("trouble", [Retryable("the bucket is down"), Rejected("gone"), None])
+async def test_bytes_that_stop_coming_break_the_answer_off(
+    monkeypatch: pytest.MonkeyPatch, trouble: Exception | None
+) -> None:
+    """An object may be replaced by a shorter one meanwhile: never does another answer pass for the rest of its bytes"""
+
+    async def stream(_: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        yield BODY[start : start + 100]
+        if trouble:
+            raise trouble
+
+    async with serving() as browser:
+        monkeypatch.setattr(browser.store, "stream", stream)
+        async with asyncio.timeout(5), browser.get(browser.links.link("fruits", REF)) as response:
+            assert response.status == 200
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.read()
+
+
+async def test_the_redirect_is_right_below_any_path_of_a_proxy() -> None:
+    async with serving() as browser:
+        link = browser.links.link("fruits", REF)
+        async with browser.get(link, allow_redirects=False) as response:
+            before_proxy = link.replace("/media/", "/tools/syncd/media/")
+            led_to = urljoin(before_proxy, response.headers["Location"])
+        assert led_to.startswith(before_proxy + "?until=")
+
+
 async def test_an_empty_object_is_served() -> None:
     async with serving() as browser:
         browser.store.put(REF.key, b"")
@@ -174,7 +204,7 @@ async def test_a_presigned_url_of_the_bucket_is_used_where_it_may_be(monkeypatch
     async def sign(key: str, *, expires: float) -> str:
         return f"https://bucket.example/{len(key)}?expires={expires:g}"
 
-    for presign, wanted in ((True, "https://bucket.example/12?expires=60"), (False, "/media/fruits/")):
+    for presign, wanted in ((True, "https://bucket.example/12?expires=60"), (False, "?until=")):
         async with serving(presign=presign, lifetime=60) as browser:
             monkeypatch.setattr(browser.store, "sign", sign)
             async with browser.get(browser.links.link("fruits", REF), allow_redirects=False) as response:

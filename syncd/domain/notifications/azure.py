@@ -34,7 +34,7 @@ def parse_event_grid(body: bytes, now: float, *, account: str | None = None) -> 
     """
     message = decoded(body, "Event Grid")
     events = message if isinstance(message, list) else [message]
-    if not all(isinstance(event, dict) and _type(event) for event in events):
+    if events and not any(isinstance(event, dict) and _type(event) for event in events):
         raise Rejected("the body holds no events with eventType or type; let Event Grid send here")
     return f.sorted_out(events, lambda event: read_event(event, now, account))
 
@@ -46,7 +46,9 @@ def _type(event: dict[str, Any]) -> str:
 
 def read_event(event: dict[str, Any], now: float, account: str | None = None) -> f.Saw:
     """What one event says, in either schema."""
-    kind = _type(event)
+    kind = _type(f.members(event))
+    if not kind:
+        raise f.Bad("malformed", "the event has neither eventType nor type; let Event Grid send here")
     if not kind.startswith(PREFIX):
         raise f.Ignored("other_source")
     if account is not None and _account(event) not in {"", account.lower()}:

@@ -20,6 +20,8 @@ from syncd.domain.notifications import EXCERPT, BadEvent, Notices
 MAX_KEY = 1024
 """The longest key, bytes of UTF-8: the limit of S3 and of Cloud Storage."""
 MAX_SIZE = 2**63 - 1
+MOST_BAD = 1_000
+"""So many bad events of one message are kept: millions fit into one, and all would be for the same person."""
 
 Saw = Sequence[tuple[ObjectRef, Observation]]
 
@@ -51,7 +53,7 @@ def sorted_out(events: Iterable[Any], parse: Callable[[Any], Saw]) -> Notices:
     seen: list[tuple[ObjectRef, Observation]] = []
     bad: list[BadEvent] = []
     ignored: Counter[str] = Counter()
-    rescan = False
+    rescan, more = False, 0
     for event in events:
         try:
             seen += parse(event)
@@ -59,8 +61,20 @@ def sorted_out(events: Iterable[Any], parse: Callable[[Any], Saw]) -> Notices:
             ignored[str(name)] += 1
             rescan |= isinstance(name, Unnamed)
         except Bad as error:
-            bad.append(BadEvent(error.reason, str(error), orjson.dumps(event)[:EXCERPT]))
+            if len(bad) < MOST_BAD:
+                bad.append(BadEvent(error.reason, str(error), _excerpt(event)))
+            else:
+                more += 1
+    if more:
+        bad.append(BadEvent("too_large", f"{more} more bad events came in one message with others; see those first"))
     return Notices(seen, bad, ignored, rescan)
+
+
+def _excerpt(event: Any) -> bytes:
+    try:
+        return orjson.dumps(event)[:EXCERPT]
+    except TypeError:  # of headers, which may hold any bytes
+        return ascii(event).encode()[:EXCERPT]
 
 
 # ---------------------------------------------------------------- one event's fields

@@ -4,6 +4,7 @@ Constant memory: some thousand objects are held at a time. Where nothing differs
 costs a few set operations on plain tuples; records are read and planned with only for those that may differ.
 """
 
+import asyncio
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -27,6 +28,8 @@ CHUNK = 5_000
 """Objects that are compared at a time, and after which the place is kept."""
 BATCH = 1_000
 SETTLE_S = 1.0
+LOOKS = 50
+"""Objects looked at together, where a listing is of an earlier time."""
 REMEMBERED = 1_000
 """Missing keys that are kept in memory; for more of them, the bucket is listed a second time."""
 _ACTIVE = TaskState.ACTIVE.value
@@ -165,7 +168,7 @@ class _Look:
         if unsure:
             await self._mark(await self._differing(unsure, {row[0] for row in rows}))
         if self.dataset.policy.on_delete is OnDelete.RETIRE:
-            self._miss(sorted(active.difference(keys)))
+            self._miss(await self._really(sorted(active.difference(keys))))
 
     def _unsure(self, listed: Sequence[Seen], keys: list[str], rows: Sequence[KnownVersion]) -> list[Seen]:
         """Those listed that do not plainly have their task."""
@@ -186,6 +189,17 @@ class _Look:
         active = [row[0] for row in rows if row[3] == _ACTIVE]
         counts = Counter(active) if len(set(active)) < len(active) else Counter()
         return {key for key, count in counts.items() if count > 1}
+
+    async def _really(self, missing: list[str]) -> list[str]:
+        """Those that are missing: of a listing from an earlier time, those that are not there now either."""
+        if not getattr(self.store, "late", False):
+            return missing
+        gone: list[str] = []
+        for start in range(0, len(missing), LOOKS):
+            keys = missing[start : start + LOOKS]
+            looks = await asyncio.gather(*(self.store.head(key) for key in keys))
+            gone += [key for key, seen in zip(keys, looks, strict=True) if seen.gone]
+        return gone
 
     def _miss(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -212,7 +226,7 @@ class _Look:
 
     async def _retire(self, _: Sequence[Seen], keys: list[str], rows: Sequence[KnownVersion]) -> None:
         """Mark what is missing in this one too; it may have become an outage in between."""
-        missing = sorted({row[0] for row in rows if row[3] == _ACTIVE}.difference(keys))
+        missing = await self._really(sorted({row[0] for row in rows if row[3] == _ACTIVE}.difference(keys)))
         self.standing.retired += len(missing)
         if not self.findings.refused and self._believed(self.standing.retired):
             await self._mark(self._gone(missing))

@@ -117,7 +117,7 @@ def target_of(config: Config, name: str) -> Target:
         raise ConfigError([Problem("bucket", repr(name), f"must be one of the configured [buckets.*]: {known}")])
     sources = {at: p for at, p in config.sources.items() if name in getattr(p.options, "buckets", ())}
     if not sources:
-        allowed = f'a source that names it: buckets = ["{name}"] in one of [sources.*]'
+        allowed = f'no source names it: set buckets = ["{name}"] in one of [sources.*]'
         raise ConfigError([Problem(f"buckets.{name}", "", allowed)])
     source, plugin = next(iter(sources.items()))
     bucket = config.buckets[name]

@@ -196,5 +196,13 @@ def test_what_holds_no_events_is_rejected(body: bytes) -> None:
         parse_event_grid(body, NOW)
 
 
+@pytest.mark.parametrize("odd", [7, None, [], {}, {"eventType": 7}])
+def test_what_is_no_event_costs_those_beside_it_nothing(odd: object) -> None:
+    """A 400 would be the end of the whole batch at Event Grid."""
+    found = parse_event_grid(json.dumps([event(), odd]).encode(), NOW)
+    assert len(found.seen) == 1
+    assert [bad.reason for bad in found.bad] == ["malformed"]
+
+
 def test_an_empty_list_is_nothing() -> None:
     assert parse_event_grid(b"[]", NOW) == Notices([], [], {})
