@@ -106,8 +106,8 @@ class Queued(S3Bucket):
 
 
 @asynccontextmanager
-async def queued(endpoint: str) -> AsyncIterator[Queued]:
-    """A bucket of an emulator, told to speak to a queue of its own."""
+async def queued(endpoint: str, *, directly: bool = False) -> AsyncIterator[Queued]:
+    """A bucket of an emulator, told to speak to a queue of its own; `directly`: to that which syncd reads."""
     name = f"loop-{uuid.uuid4().hex[:12]}"
     session = get_session()
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
@@ -122,7 +122,7 @@ async def queued(endpoint: str) -> AsyncIterator[Queued]:
         await s3.put_bucket_notification_configuration(
             Bucket=name, NotificationConfiguration={"QueueConfigurations": [queue]}
         )
-        yield Queued(name, endpoint, sqs, raised, read)
+        yield Queued(name, endpoint, sqs, raised, raised if directly else read)
 
 
 async def seaweed_bucket(weed: WeedWebhook, relay: Relay) -> Pushing:
