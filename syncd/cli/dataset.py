@@ -25,7 +25,7 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         {
             "dataset": name,
             "title": dataset.title or name,
-            "task": dataset.task or str(dataset.label_config),
+            "task": dataset.task or (str(dataset.label_config.path) if dataset.label_config else ""),
             "labels": dataset.labels,
             "annotator": dataset.annotator,
             "sources": dataset.sources,

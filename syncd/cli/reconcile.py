@@ -5,16 +5,30 @@ goes on where it stopped when it is cut off and repeated.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from syncd.cli.common import ConfigOption, JsonOption, err, load, progress, show, the_dataset, with_parts
+from syncd.cli.common import (
+    EXIT_FAILED,
+    ConfigOption,
+    JsonOption,
+    err,
+    exit_with,
+    load,
+    progress,
+    show,
+    the_dataset,
+    with_parts,
+)
+from syncd.domain.errors import Retryable
+from syncd.flows.context import Dataset
 from syncd.flows.reconcile import (
     Caution,
     Course,
     Findings,
+    NoRoom,
     Pace,
     reconcile_changes,
     reconcile_objects,
@@ -39,7 +53,7 @@ def reconcile(
     ] = False,
     rate: Annotated[
         float | None,
-        typer.Option("--rate", min=0, help="Most objects marked a second; 0: no limit. Default: [reconcile]."),
+        typer.Option("--rate", min=0, help="Most objects marked a second; 0: no limit. Default: reconcile.rate."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,16 +80,21 @@ def reconcile(
 
 
 def show_findings(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    """One row for each look; the names, up to 20 of each kind, only in JSON."""
-    left_out = "examples" if as_json else "names"
-    shown = [{name: value for name, value in row.items() if name != left_out} for row in rows]
+    """One row for each look; the names, up to 20 of each kind, only in JSON. Exit 1 when a look failed."""
+    left_out = {"examples"} if as_json else {"names", "failed"}
+    shown = [{name: value for name, value in row.items() if name not in left_out} for row in rows]
     show(shown, as_json=as_json, empty="No dataset is configured.", brief=True)
+    failed = [row for row in rows if row["failed"]]
+    for row in failed:
+        exit_with(Retryable(f"{row['dataset']}: {row['where']}: {row['failed']}"))
+    if failed:
+        raise typer.Exit(EXIT_FAILED)
 
 
 async def findings_of(
     parts: "Assembly", name: str, caution: Caution, step: Callable[[str], None], rate: float | None = None
 ) -> list[dict[str, Any]]:
-    """One row for each look at a dataset; each step of it is told."""
+    """One row for each look at a dataset, also where it failed: others go on. Each step of it is told."""
     await parts.remote(name)
     dataset, config, often = parts.datasets[name], parts.config, _not_too_often(step)
     pace = Pace(
@@ -87,11 +106,23 @@ async def findings_of(
     rows = []
     for store in dataset.stores.values():
         course = Course(pace, looker="command", watch=_watcher(f"{name}: {store.bucket}", often))
-        rows.append(_row(name, store.bucket, await reconcile_objects(dataset, store, caution, course)))
+        rows.append(await _looked(name, store.bucket, reconcile_objects(dataset, store, caution, course)))
     step(f"{name}: all tasks")
-    rows.append(_row(name, "all tasks", await reconcile_tasks(dataset, caution)))
-    changed = Findings(seen=await reconcile_changes(dataset, caution))
-    return [*rows, _row(name, "changed tasks", changed)]
+    rows.append(await _looked(name, "all tasks", reconcile_tasks(dataset, caution)))
+    return [*rows, await _looked(name, "changed tasks", _changes(dataset, caution))]
+
+
+async def _changes(dataset: Dataset, caution: Caution) -> Findings:
+    return Findings(seen=await reconcile_changes(dataset, caution))
+
+
+async def _looked(dataset: str, where: str, look: Awaitable[Findings]) -> dict[str, Any]:
+    try:
+        return _row(dataset, where, await look)
+    except NoRoom:
+        raise
+    except Retryable as error:
+        return _row(dataset, where, Findings(), str(error))
 
 
 def _not_too_often(step: Callable[[str], None]) -> Callable[[str], None]:
@@ -123,7 +154,7 @@ def _watcher(what: str, step: Callable[[str], None]) -> Callable[[Findings], Non
     return watch
 
 
-def _row(dataset: str, where: str, findings: Findings) -> dict[str, Any]:
+def _row(dataset: str, where: str, findings: Findings, failed: str = "") -> dict[str, Any]:
     counts = ("seen", "new", "changed", "gone", "doubled", "orphaned")
     found = {name: getattr(findings, name) for name in counts}
     examples = [f"{what}: {name}" for what, names in findings.samples.items() for name in names[:3]]
@@ -134,4 +165,5 @@ def _row(dataset: str, where: str, findings: Findings) -> dict[str, Any]:
         "examples": examples,
         "names": findings.samples,
         "refused": findings.refused,
+        "failed": failed,
     }

@@ -96,6 +96,11 @@ def _allowed(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return "must be a table"
         case "list_type" | "tuple_type":
             return "must be a list"
+    return _said(detail, model)
+
+
+def _said(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """Pydantic's own words, or a validator's."""
     said = re.sub(r"^(Value error, |\w+ should (?=\w))", _opening, detail["msg"])
     if detail["type"] == "string_pattern_mismatch" and (description := _description(model, detail["loc"])):
         return f"{description.rstrip('.')}; it {said}"

@@ -28,8 +28,9 @@ class MediaLinks:
 
     def link(self, dataset: str, ref: ObjectRef) -> str:
         """The link that task data holds; its last part is the object's name, for players that go by it."""
-        name = quote(ref.key.rsplit("/", 1)[-1], safe="") or "object"
-        return f"{self.base}{ROUTE}/{dataset}/{self._token(dataset, ref)}/{name}"
+        name = quote(ref.key.rsplit("/", 1)[-1], safe="")
+        shown = "object" if name in {"", ".", ".."} else name  # browsers would walk these
+        return f"{self.base}{ROUTE}/{dataset}/{self._token(dataset, ref)}/{shown}"
 
     def read(self, dataset: str, token: str) -> ObjectRef | None:
         """The object of a link; None where we did not make it."""

@@ -120,7 +120,7 @@ async def refuse_other_version(dataset: Dataset, placement: Placement) -> None:
     A task never carries the bytes of one version under the etag of another.
     """
     bucket = placement.ref.bucket
-    if not _carries_content(dataset) or bucket not in dataset.stores or bucket.startswith(ROWS):
+    if not (bucket.startswith(ROWS) or _carries_content(dataset)) or bucket not in dataset.stores:
         return
     seen = await dataset.store(bucket).head(placement.ref.key)
     planned = replace(seen, etag=placement.etag, version_id=placement.version_id, parts=placement.parts)

@@ -5,6 +5,7 @@ Used by `assembly`, at the start and when a key brings a new dataset. Nothing is
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from syncd.config import Config
 from syncd.config import Dataset as DatasetConfig
@@ -58,10 +59,11 @@ class Builder:
 
     def snapshots(self, name: str, configured: DatasetConfig) -> SnapshotStore:
         """Where a dataset's table is: one store for each root, shared by the datasets that name it."""
-        options = configured.snapshots.resolved_options(f"datasets.{name}.snapshots")
-        root = repr((configured.snapshots.url, sorted(options.items())))
+        where = configured.snapshots
+        options = partial(where.resolved_options, f"datasets.{name}.snapshots")
+        root = repr((where.url, sorted(options().items())))
         if root not in self._roots:
-            self._roots[root] = LanceSnapshots(configured.snapshots.url, clock=self.clock, storage_options=options)
+            self._roots[root] = LanceSnapshots(where.url, clock=self.clock, storage_options=options)
         return self._roots[root]
 
     def _lead(self, name: str, configured: DatasetConfig, layout: Layout) -> None:

@@ -33,24 +33,24 @@ class Names:
     """The named versions of one dataset. Blocking; remembers only how far its ledger was read."""
 
     def __init__(self, root: Root, dataset: str) -> None:
-        self._root = root
+        self.root = root
         self.dataset = dataset
         self.ledger = Ledger(root, dataset)
 
     def exist(self) -> bool:
         """Whether any version was named yet."""
-        return self._root.read(self._path(1)) is not None
+        return self.root.read(self._path(1)) is not None
 
     def get(self, number: int) -> VersionInfo | None:
         """One version, also a collected one; None where there is no such name. Rejected when its object is damaged."""
-        data = self._root.read(self._path(number))
+        data = self.root.read(self._path(number))
         if data is None:
             return None
         info = _info(data)
         if info is None or info.number != number:
             hint = f"or from {self.dataset}/latest.json where that holds the same number; if there is neither and no"
             hint += " newer version, remove it: the next commit names its rows anew"
-            raise Rejected(f"{self._root.url}/{self._path(number)} is damaged: restore it from a backup, {hint}")
+            raise Rejected(f"{self.root.url}/{self._path(number)} is damaged: restore it from a backup, {hint}")
         return info
 
     def require(self, number: int, decided: Entry | None = None) -> VersionInfo:
@@ -87,7 +87,7 @@ class Names:
         return info
 
     def _hint(self) -> VersionInfo | None:
-        data = self._root.read(f"{self.dataset}/latest.json")
+        data = self.root.read(f"{self.dataset}/latest.json")
         return None if data is None else _info(data)
 
     def _last_listed(self) -> VersionInfo | None:
@@ -116,16 +116,16 @@ class Names:
 
     def _numbers(self, after: int) -> list[int]:
         """Of what lies beside the names, such as a copy somebody made, nothing is a name."""
-        paths = self._root.paths(f"{self.dataset}/versions", after=self._path(after) if after else None)
+        paths = self.root.paths(f"{self.dataset}/versions", after=self._path(after) if after else None)
         return [int(match[1]) for path in paths if (match := _NUMBERED.search(path))]
 
     def create(self, info: VersionInfo) -> bool:
         """Name a version; False when that number is (or may be) taken: read again."""
-        return self._root.create(self._path(info.number), sealed(asdict(info)))
+        return self.root.create(self._path(info.number), sealed(asdict(info)))
 
     def hint(self, info: VersionInfo) -> None:
         """Remember the newest version where `newest` looks first."""
-        self._root.overwrite(f"{self.dataset}/latest.json", sealed(asdict(info)))
+        self.root.overwrite(f"{self.dataset}/latest.json", sealed(asdict(info)))
 
     def tags(self) -> dict[str, int]:
         """Movable name → version number; `latest` is among them once there is a version. Rejected: damaged."""

@@ -8,9 +8,13 @@ and everything is safe against other processes.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
+import structlog
+
 from syncd.domain.diff import Diff
+from syncd.domain.errors import ConfigError
 from syncd.domain.model import Row, StagedChange, VersionInfo
 from syncd.domain.splits import Splits
 from syncd.ports import Clock, Collected, Damage, Retention, TagMove
@@ -19,7 +23,7 @@ from syncd.snapshots.commit import Batch, commit
 from syncd.snapshots.compaction import compact
 from syncd.snapshots.diff import diff
 from syncd.snapshots.garbage import Collection
-from syncd.snapshots.location import open_root
+from syncd.snapshots.location import Root, open_root
 from syncd.snapshots.names import Names
 from syncd.snapshots.probing import require_create_only
 from syncd.snapshots.restore import restore
@@ -28,25 +32,44 @@ from syncd.snapshots.tags import Move, check_tag, move
 from syncd.snapshots.verify import verify
 
 T = TypeVar("T")
+StorageOptions = Mapping[str, str] | Callable[[], Mapping[str, str]]
+
+log = structlog.get_logger()
 
 
 class LanceSnapshots:
     """The `SnapshotStore` on a root URL: file://, s3://, gs:// or az://.
 
-    `storage_options`: endpoint, credentials and client settings by their object_store names. `spare`: seconds for
+    `storage_options`: endpoint, credentials and client settings by their object_store names; or what gives them, which
+    is asked again for each piece of work, so that rotated credentials need no restart. `spare`: seconds for
     which garbage collection leaves every table version alone (`cleanup`); less than the default in tests only. The
     constructor raises ConfigError when the URL or the options are wrong, and asks the store nothing.
     """
 
     def __init__(
-        self, url: str, *, clock: Clock, storage_options: Mapping[str, str] | None = None, spare: float = SPARE_S
+        self, url: str, *, clock: Clock, storage_options: StorageOptions | None = None, spare: float = SPARE_S
     ) -> None:
-        self._root = open_root(url, storage_options, make=True)
+        self._url = url
+        self._options = storage_options if callable(storage_options) else partial(dict, storage_options or {})
+        self._opened = open_root(url, self._options(), make=True)
         self._clock = clock
         self._spare = spare
         self._names: dict[str, Names] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._probed = False
+
+    @property
+    def _root(self) -> Root:
+        """The root as the options say now; as they said before while a credential cannot be read."""
+        try:
+            options = self._options()
+        except ConfigError as error:
+            log.warning("snapshot.options_unreadable", url=self._url, error=str(error), then="using those of before")
+            return self._opened
+        if options != self._opened.options:
+            self._opened, self._names = open_root(self._url, options, make=True), {}
+            log.info("snapshot.options_changed", url=self._url)
+        return self._opened
 
     async def probe(self) -> str:
         """Prove that the root can hold versions: it is there, may be written, and honours create-only writes.
@@ -64,7 +87,7 @@ class LanceSnapshots:
     ) -> VersionInfo | None:
         """As the port says. A cancelled caller is held until the commit under way has ended."""
         names, batch = self._of(dataset), Batch(changes, label_config, splits)
-        return await self._write(dataset, lambda: commit(self._root, names, batch, self._clock))
+        return await self._write(dataset, lambda: commit(names.root, names, batch, self._clock))
 
     async def versions(self, dataset: str) -> list[VersionInfo]:
         """As the port says."""
@@ -97,13 +120,14 @@ class LanceSnapshots:
 
     async def collect_garbage(self, dataset: str, keep: Retention, *, dry_run: bool = False) -> Collected:
         """As the port says. The bytes are those that come free now: what is younger than `spare` waits."""
-        collection = Collection(self._root, self._of(dataset), keep, self._clock.now(), self._spare)
+        names = self._of(dataset)
+        collection = Collection(names.root, names, keep, self._clock.now(), self._spare)
         return await (asyncio.to_thread(collection.plan) if dry_run else self._write(dataset, collection.run))
 
     async def restore(self, dataset: str, number: int, by: str = "") -> VersionInfo | None:
         """As the port says."""
         names = self._of(dataset)
-        return await self._write(dataset, lambda: restore(self._root, names, number, by, self._clock))
+        return await self._write(dataset, lambda: restore(names.root, names, number, by, self._clock))
 
     async def maintain(self, dataset: str) -> bool:
         """As the port says."""
@@ -131,10 +155,12 @@ class LanceSnapshots:
         return diff(old, self._version(dataset, after))
 
     def _of(self, dataset: str) -> Names:
-        return self._names.setdefault(dataset, Names(self._root, dataset))
+        root = self._root
+        return self._names.setdefault(dataset, Names(root, dataset))
 
     def _version(self, dataset: str, number: int) -> Table:
-        return open_version(self._root, self._of(dataset).require(number))
+        names = self._of(dataset)
+        return open_version(names.root, names.require(number))
 
     async def _write(self, dataset: str, work: Callable[[], T]) -> T:
         job = asyncio.ensure_future(self._locked(dataset, work))

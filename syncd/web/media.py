@@ -7,7 +7,7 @@ has a link may fetch; whether that is right is the configuration's choice (`medi
 
 import mimetypes
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import quote, urlencode
@@ -50,7 +50,8 @@ class MediaRoute:
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the route; HEAD is answered too."""
-        router.add_get(ROUTE + "/{dataset}/{token}/{name}", self.serve, name="media")
+        # a name may hold braces, which aiohttp's own pattern does not let through
+        router.add_get(ROUTE + "/{dataset}/{token}/{name:[^/]*}", self.serve, name="media")
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """404 for whatever is no link of ours or has no task; 403 once a timed link is over; 503 for our trouble."""
@@ -97,12 +98,12 @@ async def _send(request: web.Request, ref: ObjectRef, store: ObjectStore) -> web
         headers[hdrs.CONTENT_RANGE] = f"bytes {wanted.start}-{wanted.stop - 1}/{seen.size}"
     response = web.StreamResponse(status=206 if hdrs.CONTENT_RANGE in headers else 200, headers=headers)
     response.content_length = len(wanted)
-    await response.prepare(request)
-    if request.method != hdrs.METH_HEAD and not await _sent(response, ref, store, wanted):
-        if request.transport:  # the status is out: to break off is the only word for it
+    with suppress(ConnectionResetError):  # a browser that went on to the next task
+        await response.prepare(request)
+        if request.method == hdrs.METH_HEAD or await _sent(response, ref, store, wanted):
+            await response.write_eof()
+        elif request.transport:  # the status is out: to break off is the only word for it
             request.transport.abort()
-        return response
-    await response.write_eof()
     return response
 
 

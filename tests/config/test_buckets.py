@@ -1,4 +1,4 @@
-"""What `[buckets.*]` and the sources of them say is checked when it is loaded, and told in words a person can act on."""
+"""What `[buckets.*]` and the sources of them say is checked when loaded, and told in words a person can act on."""
 
 from collections.abc import Callable
 

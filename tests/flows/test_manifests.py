@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syncd.domain.layout import Layout, Manifests
+from syncd.domain.manifests import row_version
 from syncd.domain.routing import Selection
 from tests.flows.composed import ComposedWorld
-from tests.flows.world import BUCKET
+from tests.flows.world import BUCKET, NAME
 
 TEXT = """<View><Text name="t" value="$text"/>
 <Choices name="choice" toName="t"><Choice value="good"/><Choice value="bad"/></Choices></View>"""
@@ -61,6 +62,20 @@ async def test_a_replaced_manifest_changes_only_what_differs() -> None:
     await world.work()
     assert shown(world) == {"b": ["another two"], "c": ["three"], "d": ["four"]}
     assert world.tasks()[f"{KEY}#c"] == before[f"{KEY}#c"]
+
+
+async def test_a_row_that_changes_on_the_way_to_its_task_is_never_recorded_as_what_it_was() -> None:
+    world = await opened()
+    await world.put(KEY, texts(a="one"))
+    workers = world.workers()
+    await workers.start_one()  # the manifest, which marks its rows
+    await workers.finish()
+    await world.put(KEY, texts(a="another one"), lost=True)
+    world.clock.advance(5)
+    await world.work(seconds=5)
+    (record,) = [r async for page in world.state.walk(NAME, f"rows+{BUCKET}") for r in page]
+    assert shown(world) == {"a": ["another one"]}
+    assert record.etag == row_version({"id": "a", "text": "another one"})
 
 
 @pytest.mark.parametrize(

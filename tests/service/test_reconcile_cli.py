@@ -145,6 +145,31 @@ def test_an_empty_bucket_is_refused_and_forced(filled: Site) -> None:
     assert waiting(filled) == 3
 
 
+def test_a_dataset_that_cannot_be_looked_at_holds_up_no_other(filled: Site) -> None:
+    others = DATASET.replace("photos", "rows") + 'manifest = ["*.tasks.jsonl"]\n'
+    filled.configure(others.replace('task = "image', 'title = "Rows"\ntask = "image') + DATASET)
+    filled.put("bad.tasks.jsonl", b"{nope")
+    filled.put("new.jpg", b"x")
+    done = run(filled, "reconcile", "--json")
+    found = {(row["dataset"], row["where"].partition("+")[0]): row for row in json.loads(done.stdout)}
+    assert done.exit_code == 1
+    assert "bad.tasks.jsonl" in found["rows", "rows"]["failed"]
+    assert found["photos", filled.bucket]["new"] >= 1
+    assert "error: rows: " in done.stderr
+    assert "line 1 of the manifest" in done.stderr
+
+
+def test_a_label_config_of_ones_own_is_listed_by_its_path(filled: Site) -> None:
+    own = filled.home / "own.xml"
+    own.write_text(
+        '<View><Image name="i" value="$image"/><Choices name="c" toName="i"><Choice value="a"/></Choices></View>'
+    )
+    words = 'task = "image-classification"\nlabels = ["cat", "dog"]'
+    filled.configure(DATASET.replace(words, f'label_config = "{own}"'))
+    (listed,) = rows(filled, "dataset", "list")
+    assert listed["task"] == str(own)
+
+
 # ---------------------------------------------------------------- bad events
 
 NUL = BadEvent("invalid_key", "a key cannot hold NUL; rename the object", b'{"key": "a\\u0000b"} \x1b[2J \xff')

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.domain.errors import ConfigError, Retryable
+from syncd.domain.errors import ConfigError, Problem, Retryable
 from syncd.snapshots.store import LanceSnapshots
 from tests.clock import FakeClock
 from tests.seaweed import Seaweed
@@ -111,3 +111,19 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConfigError, match="a folder that can be written"):
         snapshots((tmp_path / "file" / "below").as_uri())
+
+
+async def test_credentials_that_are_replaced_are_used_from_then_on(seaweed: Seaweed) -> None:
+    """A daemon's credentials are rotated while it runs; while one cannot be read, those of before do."""
+    told = [{**seaweed.options, "aws_secret_access_key": "wrong"}]
+    store = LanceSnapshots(seaweed.fresh(), clock=FakeClock(), storage_options=lambda: told[-1])
+    with pytest.raises(ConfigError):
+        await store.probe()
+    told.append(dict(seaweed.options))
+    assert await store.commit("fruits", [put("1")], "<View/>")
+
+    def unreadable() -> dict[str, str]:
+        raise ConfigError([Problem("storage_options", "", "a secret")])
+
+    store._options = unreadable
+    assert [version.name for version in await store.versions("fruits")] == ["v1"]

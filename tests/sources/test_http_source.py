@@ -96,7 +96,7 @@ async def test_a_missing_header_is_refused(post: Post, missing: str) -> None:
         ("webhook-timestamp", "-1"),
         ("webhook-timestamp", "\u0661\u0667\u0660\u0660"),
         ("webhook-timestamp", "9" * 40),
-        ("webhook-timestamp", f"{NOW}"),
+        pytest.param("webhook-timestamp", f"{NOW}", id="webhook-timestamp-a fraction"),
         ("webhook-signature", ""),
         ("webhook-signature", "v1"),
         ("webhook-signature", "v1,"),

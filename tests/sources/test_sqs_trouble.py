@@ -60,7 +60,7 @@ async def test_it_starts_while_amazon_cannot_be_reached(cloud: Cloud, proxy: Pro
     queue = await cloud.queue()
     proxy.faults = {"*": times(3, lambda: failure(503, "ServiceUnavailable"))}
     read = source(queue, "photos", endpoint=proxy.url)
-    with pytest.raises(Retryable, match="cannot be reached|try"):
+    with pytest.raises(Retryable, match="503"):
         await read.check()
     taker = Taker()
     async with running(read, taker):

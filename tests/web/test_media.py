@@ -71,6 +71,42 @@ async def test_the_link_of_a_task_leads_to_the_objects_bytes() -> None:
         assert response.headers["Content-Disposition"] == "inline; filename*=UTF-8''%C3%A4%201.jpg"
 
 
+@pytest.mark.parametrize("name", ["{group}.jpg", "}{", "100%.jpg", "?#&;.jpg", "", ".", "..", "new\nline", "😀"])
+async def test_any_name_of_an_object_is_one_a_link_may_end_with(name: str) -> None:
+    async with serving() as browser:
+        ref = ObjectRef(REF.bucket, f"cats/{name}")
+        browser.store.put(ref.key, BODY)
+        browser.with_task.add(ref)
+        async with browser.get(browser.links.link("fruits", ref)) as response:
+            assert (response.status, await response.read()) == (200, BODY)
+
+
+async def test_a_browser_that_goes_away_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving() as browser:
+        left, ended = asyncio.Event(), asyncio.Event()
+
+        async def stream(_: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+            try:
+                yield BODY[:100]
+                await left.wait()
+                for at in range(100, len(BODY)):
+                    await asyncio.sleep(0)  # the server has to notice
+                    yield BODY[at : at + 1]
+            finally:
+                ended.set()
+
+        monkeypatch.setattr(browser.store, "stream", stream)
+        async with browser.get(browser.links.link("fruits", REF)) as response:
+            assert await response.content.readany() == BODY[:100]
+            response.close()
+        left.set()
+        async with asyncio.timeout(5):
+            await ended.wait()
+    assert not caplog.records
+
+
 async def test_what_it_leads_to_is_short_lived() -> None:
     async with serving(lifetime=300) as browser:
         link = browser.links.link("fruits", REF)
