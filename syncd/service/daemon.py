@@ -67,8 +67,7 @@ async def _listening(parts: Assembly, inboxes: Mapping[str, Inbox]) -> AsyncIter
     """The receiver, from now to the end; yields its port. ConfigError when it cannot listen there."""
     config = parts.config.receiver
     probes = Probes(ready=partial(_ready, parts), metrics=metrics_page, count=count_request)
-    times = {"header_timeout": config.header_timeout, "body_timeout": config.body_timeout}
-    limits = Limits(config.body_limit, **times)
+    limits = Limits(config.body_limit, header_timeout=config.header_timeout, body_timeout=config.body_timeout)
     async with AsyncExitStack() as stack:
         try:
             listening = Receiver(inboxes, probes, limits, _pushes(parts)).listen(

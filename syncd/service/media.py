@@ -55,7 +55,7 @@ class _WithTask:
     async def find(self, name: str, ref: ObjectRef) -> ObjectStore | None:
         """As `web.media.Find` says."""
         dataset = self.datasets.get(name)
-        if dataset is None:
+        if dataset is None or dataset.spec.link is None:  # its media are signed no more: neither are its old links
             return None
         store = dataset.bases.get(ref.bucket) or dataset.stores.get(ref.bucket)
         if store is None:

@@ -77,7 +77,7 @@ class Scene:
                 for row in map(json.loads, store._objects[key][0].splitlines())
             }
         if self.layout.members:
-            groups = {found[1] for key in there if (found := self.layout.members.find(key))}
+            groups = {member[1] for key in there if (member := self.layout.members.find(key))}
             pairs = {group: {m: there.get(k) for m, k in self.layout.members.keys(group)} for group in groups}
             return {
                 group: (None, {m: seen.etag for m, seen in pair.items() if seen})

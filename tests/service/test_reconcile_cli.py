@@ -40,11 +40,13 @@ def rows(site: Site, *words: str) -> list[dict[str, Any]]:
 
 
 def work(site: Site, keys: Sequence[str]) -> None:
-    """Let the daemon run until each of these keys, and no other, has its task."""
+    """Let the daemon run until each of these keys, and no other, has its task, and that is written down."""
 
     async def main() -> None:
         async with site.running():
             await site.until(lambda: sorted(keys_of(site)) == sorted(keys))
+            while await marked(site):
+                await asyncio.sleep(0.02)
 
     asyncio.run(main())
 
@@ -65,13 +67,15 @@ def filled(site: Site) -> Site:
 
 
 def waiting(site: Site) -> int:
-    """How many objects wait to be worked on."""
+    """How many objects wait to be worked on, while nobody does."""
+    return asyncio.run(marked(site))
 
-    async def main() -> int:
-        async with assemble(load_config(site.config, {"HOME": str(site.home)}), exclusive=False) as parts:
-            return sum(lane.pending for lane in await parts.state.backlog() if lane.kind is Kind.OBJECT)
 
-    return asyncio.run(main())
+async def marked(site: Site) -> int:
+    """How many objects wait or are worked on."""
+    async with assemble(load_config(site.config, {"HOME": str(site.home)}), exclusive=False) as parts:
+        lanes = [lane for lane in await parts.state.backlog() if lane.kind is Kind.OBJECT]
+        return sum(lane.pending + lane.claimed for lane in lanes)
 
 
 def disturb(site: Site) -> None:
@@ -146,8 +150,13 @@ def test_an_empty_bucket_is_refused_and_forced(filled: Site) -> None:
 
 
 def test_a_dataset_that_cannot_be_looked_at_holds_up_no_other(filled: Site) -> None:
-    others = DATASET.replace("photos", "rows") + 'manifest = ["*.tasks.jsonl"]\n'
-    filled.configure(others.replace('task = "image', 'title = "Rows"\ntask = "image') + DATASET)
+    filled.configure(DATASET.replace("photos", "rows") + 'manifest = ["*.tasks.jsonl"]' + DATASET)
+
+    async def made() -> None:
+        async with filled.running():
+            await filled.until(lambda: filled.dataset("rows") is not None)
+
+    asyncio.run(made())
     filled.put("bad.tasks.jsonl", b"{nope")
     filled.put("new.jpg", b"x")
     done = run(filled, "reconcile", "--json")

@@ -121,9 +121,12 @@ async def test_who_reads_slowly_does_not_hold_up_the_end(monkeypatch: pytest.Mon
         while True:
             await response.write(b"x" * 65536)
 
+    def add_to(router: web.UrlDispatcher) -> None:
+        router.add_get("/media", endless)
+
     receiver = Receiver({}, Probes(ready, lambda: (b"", "text/plain"), lambda *_: None), Limits())
     async with asyncio.timeout(10):
-        async with receiver.listen("127.0.0.1", 0, lambda router: router.add_get("/media", endless)) as port:
+        async with receiver.listen("127.0.0.1", 0, add_to) as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET /media HTTP/1.1\r\nHost: x\r\n\r\n")
             await reader.readline()

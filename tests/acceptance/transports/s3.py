@@ -4,11 +4,14 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
+import aiohttp
 import obstore
 from aiobotocore.session import get_session
 from obstore.store import S3Store
+from yarl import URL
 
 from syncd.domain.etags import bare_etag
 from tests.acceptance.transports.relay import Relay, Request
@@ -34,8 +37,10 @@ class S3Bucket:
         await obstore.put_async(self._store, key, data, use_multipart=False)
 
     async def delete(self, key: str) -> None:
-        """As `Transport` says."""
-        await obstore.delete_async(self._store, key)
+        """As `Transport` says. Not obstore's way: Ceph 16 dies of DeleteObjects where a persistent topic is told."""
+        url = obstore.sign(self._store, "DELETE", key, timedelta(minutes=1))
+        async with aiohttp.ClientSession() as session, session.delete(URL(url, encoded=True)) as answer:
+            assert answer.status == 204, (answer.status, await answer.text())
 
     async def versions(self) -> Mapping[str, str]:
         """As `Transport` says."""
