@@ -59,7 +59,7 @@ def reconcile(
 ) -> None:
     """Compare buckets and annotators with what syncd did, and mark what differs; a daemon then acts on it.
 
-    Cut off and repeated within the hour, it goes on where it stopped.
+    Cut off and repeated within the hour, it goes on where it stopped. Exit 1: a look failed, or deletions were refused.
     """
     loaded = load(config)
     names = [the_dataset(loaded, dataset)] if dataset else list(loaded.datasets)
@@ -77,6 +77,8 @@ def reconcile(
 
         rows = with_parts(loaded, look)
     show_findings(rows, as_json=as_json)
+    if not dry_run and any(row["refused"] for row in rows):
+        raise typer.Exit(EXIT_FAILED)
 
 
 def show_findings(rows: list[dict[str, Any]], *, as_json: bool) -> None:

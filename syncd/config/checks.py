@@ -4,6 +4,7 @@
 fields; `warnings_of` at a configuration that is valid.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import permutations
@@ -21,6 +22,7 @@ from syncd.secrets import SecretRef
 
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not listened on
 READABLE_BY_ALL = 0o004
+_SECRET = re.compile(r"secret|password|account_key|access_key$|session_token|sas_key|sas_token")
 
 Tables = dict[str, Mapping[str, Any]]
 
@@ -35,13 +37,14 @@ def cross_check(data: Mapping[str, Any]) -> list[Problem]:
         *_names(groups),
         *_references(groups),
         *_titles(datasets),
+        *_titles_of_templates(datasets),
         *_nested_snapshots(datasets, str(data.get("data_dir"))),
     ]
 
 
 def warnings_of(config: Config) -> list[str]:
     """What works but is probably not meant, one line each. Looks at the mode of secret files."""
-    return [*_unused(config), *_unreachable(config), *_open_secrets(config)]
+    return [*_unused(config), *_unreachable(config), *_open_secrets(config), *_written_secrets(config)]
 
 
 def _tables(data: Mapping[str, Any], kind: str) -> Tables:
@@ -81,6 +84,14 @@ def _titles(datasets: Tables) -> Iterator[Problem]:
         for name in others:
             allowed = f"must differ from that of datasets.{first}: both would fill one dataset in the annotator"
             yield Problem(f"datasets.{name}.title", repr(title), allowed)
+
+
+def _titles_of_templates(datasets: Tables) -> Iterator[Problem]:
+    """Else the second of a template's datasets would fill the first one's."""
+    for name, table in datasets.items():
+        title = table.get("title")
+        if "key_pattern" in table and title != name and "{dataset}" not in str(title):
+            yield Problem(f"datasets.{name}.title", repr(title), "must hold {dataset}: each found dataset has its own")
 
 
 def _nested_snapshots(datasets: Tables, data_dir: str) -> Iterator[Problem]:
@@ -137,3 +148,13 @@ def _secrets(value: object, field: str) -> Iterator[tuple[str, SecretRef]]:
         case list() | tuple():
             for inner in value:
                 yield from _secrets(inner, field)
+
+
+def _written_secrets(config: Config) -> Iterator[str]:
+    """Storage options take text, and so also a secret that is better named."""
+    tables = {f"buckets.{name}": bucket.storage_options for name, bucket in config.buckets.items()}
+    tables |= {f"datasets.{name}.snapshots": one.snapshots.storage_options for name, one in config.datasets.items()}
+    for place, options in tables.items():
+        for name, value in options.items():
+            if isinstance(value, str) and _SECRET.search(name):
+                yield f'{place}.storage_options.{name}: a secret in the file; name its place: {{ env = "NAME" }}'

@@ -43,6 +43,10 @@ class Rejected(SyncdError):
         self.problems = dict(problems or {})
 
 
+class TooLarge(Rejected):
+    """An object has more bytes than may be read of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with the configuration: where, what was found, what is allowed."""

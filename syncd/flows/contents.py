@@ -11,7 +11,7 @@ from typing import Any, cast
 import orjson
 import structlog
 
-from syncd.domain.errors import Rejected
+from syncd.domain.errors import Rejected, TooLarge
 from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.labels.task_data import json_task_data
 from syncd.domain.layout import GROUPS, ROWS
@@ -128,7 +128,10 @@ async def _shown(dataset: Dataset, remote: AnnotatorDataset, variable: str, ref:
 
 async def _text(dataset: Dataset, ref: ObjectRef) -> str:
     store, limit = dataset.store(ref.bucket), dataset.text_limit
-    body = await (_beginning(store, ref.key, limit) if dataset.text_cut else store.get(ref.key, limit=limit))
+    try:
+        body = await (_beginning(store, ref.key, limit) if dataset.text_cut else store.get(ref.key, limit=limit))
+    except TooLarge as error:
+        raise Rejected(f'{error}: raise text_limit, or set text_over_limit = "cut"') from None
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from syncd.domain.errors import Rejected
+from syncd.domain.errors import Rejected, TooLarge
 from syncd.domain.model import ObjectRef, Observation, digest
 from syncd.ports import Clock, Imports, Seen
 
@@ -33,7 +33,7 @@ class ImportedTexts:
         """As the port says."""
         data = await self._data(key)
         if len(data) > limit:
-            raise Rejected(f"{self.bucket}/{key} has {len(data)} bytes, more than text_limit ({limit})")
+            raise TooLarge(f"{self.bucket}/{key} has {len(data)} bytes, more than the {limit} allowed")
         return data
 
     async def write(self, key: str, data: bytes) -> str | None:

@@ -108,7 +108,7 @@ class ObjectStore(Protocol):
         ...
 
     async def get(self, key: str, *, limit: int) -> bytes:
-        """The object's bytes. Rejected when it is gone or larger than `limit` bytes."""
+        """The object's bytes. Rejected when it is gone, TooLarge (one of these) when it has more than `limit` bytes."""
         ...
 
     async def write(self, key: str, data: bytes) -> str | None:

@@ -17,7 +17,7 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from syncd.clouds.aws import AwsAccess
-from syncd.domain.errors import ConfigError, Rejected, Retryable
+from syncd.domain.errors import ConfigError, Rejected, Retryable, TooLarge
 from syncd.domain.model import ObjectRef, Observation
 from syncd.ports import Clock, Seen
 from syncd.stores.access import Access, Doors
@@ -115,7 +115,7 @@ class Cloud:
                 async for piece in pieces:
                     data += piece
                     if len(data) > limit:
-                        raise Rejected(f"{key!r} is larger than the {limit} bytes allowed")
+                        raise TooLarge(f"{key!r} is larger than the {limit} bytes allowed")
             return bytes(data)
 
         try:

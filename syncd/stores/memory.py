@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from itertools import count
 
-from syncd.domain.errors import Rejected
+from syncd.domain.errors import Rejected, TooLarge
 from syncd.domain.model import ObjectRef, Observation
 from syncd.ports import Clock, Seen
 
@@ -46,7 +46,7 @@ class MemoryStore:
         """As the port says."""
         data = self._data(key)
         if len(data) > limit:
-            raise Rejected(f"{key!r} has {len(data)} bytes, more than the {limit} allowed")
+            raise TooLarge(f"{key!r} has {len(data)} bytes, more than the {limit} allowed")
         return data
 
     async def write(self, key: str, data: bytes) -> str | None:

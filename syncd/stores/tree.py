@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import structlog
 
-from syncd.domain.errors import Rejected, Retryable
+from syncd.domain.errors import Rejected, Retryable, TooLarge
 from syncd.stores import files
 from syncd.stores.files import is_at, is_utf8, raise_unless_absent, unreadable
 
@@ -80,7 +80,7 @@ class Tree:
         if data is None:
             raise self._gone(key)
         if len(data) > limit:
-            raise Rejected(f"{key!r} is larger than the {limit} bytes allowed")
+            raise TooLarge(f"{key!r} is larger than the {limit} bytes allowed")
         return data
 
     def pieces(self, key: str, start: int, end: int | None) -> Generator[bytes, None, None]:

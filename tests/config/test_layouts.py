@@ -32,6 +32,7 @@ Load = Callable[..., Config]
         ('text_over_limit = "drop"', "text_over_limit", "'cut'"),
         ("key_pattern = '('", "key_pattern", "regular expression"),
         ("key_pattern = '^teams/'", "key_pattern", "(?P<dataset>"),
+        ("key_pattern = '^(?P<dataset>[a-z]+)/'\ntitle = 'Teams'", "title", "{dataset}"),
         ("most = 0", "most", "1"),
     ],
 )

@@ -40,3 +40,11 @@ def test_a_secret_that_everybody_can_read_is_told(load: Load, tmp_path: Path, mo
     fields = [line.partition(":")[0] for line in found]
     assert fields == (["annotators.studio.token", "datasets.fruits.snapshots.storage_options.key"] if told else [])
     assert "hunter2" not in "".join(found)
+
+
+def test_a_secret_that_stands_in_the_file_itself_is_told_without_it(load: Load) -> None:
+    written = 'aws_region = "eu-central-1"\naws_access_key_id = "AKIA"\naws_secret_access_key = "hunter2"\n'
+    bucket = f'[buckets.photos]\nurl = "s3://photos"\n[buckets.photos.storage_options]\n{written}'
+    (line,) = [one for one in warnings_of(load(BASE + bucket)) if one.startswith("buckets.")]
+    assert line.startswith("buckets.photos.storage_options.aws_secret_access_key: ")
+    assert "hunter2" not in line

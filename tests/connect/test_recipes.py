@@ -23,6 +23,7 @@ TOKENS = Inline('[{ env = "SYNCD_TEST_TOKEN" }]')
 SECRET = "s3cr3t-T0ken"
 ACCOUNT = "push@fruit-1.iam.gserviceaccount.com"
 HOSTILE = 'it\'s $(touch pwned) `id` "${HOME}" %{if} ${var.x}\\ ;&|'
+HOSTILE_BUCKET = HOSTILE.replace(" ", "")  # a space in a bucket's name is refused before
 SOURCES: dict[str, tuple[str, dict[str, Any]]] = {
     "minio": ("s3", {"tokens": TOKENS}),
     "seaweedfs": ("s3", {"tokens": TOKENS}),
@@ -111,14 +112,14 @@ def test_a_hostile_prefix_stays_a_value(target: Target, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("type_", SOURCES)
 def test_a_hostile_bucket_stays_a_value(type_: str, configured: Configured, tmp_path: Path) -> None:
-    recipe = connection(made(configured, type_, HOSTILE))
+    recipe = connection(made(configured, type_, HOSTILE_BUCKET))
     words = [word for script in texts(recipe, "sh") for call in ran(script, tmp_path) for word in call]
     if type_ not in {"eventbridge", "http", "cloudevents", "seaweedfs"}:  # in which no command names the bucket
-        assert any(HOSTILE in word for word in words)
+        assert any(HOSTILE_BUCKET in word for word in words)
     for text in texts(recipe, "hcl"):
         hcl2.loads(text + "\n")
     for text in texts(recipe, "toml"):
-        assert tomllib.loads(text)["notification"]["webhook"]["path_prefixes"] == [f"/buckets/{HOSTILE}/"]
+        assert tomllib.loads(text)["notification"]["webhook"]["path_prefixes"] == [f"/buckets/{HOSTILE_BUCKET}/"]
 
 
 def test_google_lets_only_the_service_agent_publish_and_names_who_pushes(

@@ -57,4 +57,6 @@ async def test_a_long_text_is_a_dead_letter_otherwise() -> None:
     await world.put("a.txt", b"long")
     await world.work()
     assert world.data() == {}
-    assert "3" in (await world.dead())["a.txt"]
+    reason = (await world.dead())["a.txt"]
+    assert "3" in reason
+    assert "text_over_limit" in reason

@@ -143,7 +143,9 @@ def test_a_backfill_stops_where_nobody_works_and_goes_on_there(filled: Site, mon
 def test_an_empty_bucket_is_refused_and_forced(filled: Site) -> None:
     for path in filled.folder.iterdir():
         path.unlink()
-    assert "retire_limit" in rows(filled, "reconcile")[0]["refused"]
+    refused = run(filled, "reconcile", "--json")
+    assert refused.exit_code == 1
+    assert "retire_limit" in json.loads(refused.stdout)[0]["refused"]
     assert waiting(filled) == 0
     assert rows(filled, "reconcile", "--force")[0]["refused"] == ""
     assert waiting(filled) == 3
@@ -154,7 +156,7 @@ def test_a_dataset_that_cannot_be_looked_at_holds_up_no_other(filled: Site) -> N
 
     async def made() -> None:
         async with filled.running():
-            await filled.until(lambda: filled.dataset("rows") is not None)
+            await filled.until(lambda: (rows := filled.dataset("rows")) and rows.webhooks)
 
     asyncio.run(made())
     filled.put("bad.tasks.jsonl", b"{nope")

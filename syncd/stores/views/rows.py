@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import orjson
 
-from syncd.domain.errors import Rejected, Retryable
+from syncd.domain.errors import Rejected, Retryable, TooLarge
 from syncd.domain.layout import ROWS, Layout, Manifests, Role, row_key, row_of
 from syncd.domain.manifests import linked_object, row_id, row_version
 from syncd.domain.model import JsonObject, ObjectRef, Observation, Part
@@ -66,7 +66,7 @@ class RowView(DerivedView):
         if row is None:
             raise Rejected(f"{key!r} is gone from {self.bucket}")
         if len(row[0]) > limit:
-            raise Rejected(f"{key!r} has {len(row[0])} bytes, more than the {limit} allowed")
+            raise TooLarge(f"{key!r} has {len(row[0])} bytes, more than the {limit} allowed")
         return bytes(row[0])
 
     async def rows(self, manifest: str) -> AsyncIterator[Sequence[Seen]]:

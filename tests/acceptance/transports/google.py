@@ -98,7 +98,7 @@ class GoogleBucket:
             "Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT",
         }
         asked = range(len(found.data))[request.http_range]
-        if len(asked) == len(found.data):
+        if "Range" not in request.headers:
             return web.Response(body=found.data, headers=about)
         told = {**about, "Content-Range": f"bytes {asked.start}-{asked.stop - 1}/{len(found.data)}"}
         return web.Response(status=206, body=found.data[asked.start : asked.stop], headers=told)
