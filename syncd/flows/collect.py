@@ -6,7 +6,7 @@ policy. What the annotator holds now is the truth: an annotation that is gone th
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 import structlog
@@ -32,34 +32,59 @@ from syncd.flows.context import Dataset
 
 log = structlog.get_logger()
 
+EARLY_S = 1.0
+"""After how long a task is read again whose import is not recorded yet."""
+
 
 async def collect(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
     """Stage what changed on these tasks. Raises Retryable and ConfigError for the whole batch."""
     ids = [claim.subject.id for claim in claims]
     remote = await dataset.remote()
+    before = await dataset.state.by_task(dataset.name, ids)  # what is recorded by now, and then not there, is gone
     contents = {content.task_id: content for content in await remote.contents(ids)}
-    records = await dataset.state.by_task(dataset.name, ids)
+    behind, early = await _behind(dataset, list(contents.values()), before)
     known = await dataset.state.known(dataset.name, ids)
     changes: list[StagedChange] = []
-    absent: list[Record] = []
-    for task_id in ids:
-        content = contents.get(task_id)
-        ours, others = _behind(content, records.get(task_id, []))
-        absent += others
-        changes.extend(_changes(task_id, known.get(task_id, {}), _rows(dataset, content, ours)))
+    for task_id in (id_ for id_ in ids if id_ not in early):
+        rows = _rows(dataset, contents.get(task_id), behind.get(task_id))
+        changes.extend(_changes(task_id, known.get(task_id, {}), rows))
     await dataset.state.stage(dataset.name, changes)
-    await _discard(dataset, absent)
+    await _discard(dataset, [r for records in before.values() for r in records if not _is_of(r, contents)])
     await schedule_snapshot(dataset)
     _log_staged(dataset, changes)
-    return [Settlement(claim, Outcome.DONE) for claim in claims]
+    return [_early(claim) if claim.subject.id in early else Settlement(claim, Outcome.DONE) for claim in claims]
 
 
-def _behind(content: TaskContent | None, records: Sequence[Record]) -> tuple[Record | None, list[Record]]:
-    """The record behind a task, and those of tasks that had its id before and are gone."""
-    if content is None:
-        return None, list(records)
-    ours = next((r for r in records if r.task_key == content.task_key), None)
-    return ours, [r for r in records if r is not ours]
+async def _behind(
+    dataset: Dataset, contents: Sequence[TaskContent], before: Mapping[str, Sequence[Record]]
+) -> tuple[dict[str, Record], set[str]]:
+    """The record behind each task; and the tasks whose import is not recorded yet, which people may work on already.
+
+    Rows of these would lack where they come from. What is recorded while we ask is seen by asking again.
+    """
+    behind = _recorded(contents, before)
+    unknown = {c.task_id: c.task_key for c in contents if c.task_key and c.task_id not in behind}
+    if not unknown:
+        return behind, set()
+    intents = await dataset.state.intents(dataset.name)
+    behind |= _recorded(contents, await dataset.state.by_task(dataset.name, list(unknown)))
+    importing = {placement.task_key for intent in intents for placement in intent.placements}
+    return behind, {task_id for task_id, key in unknown.items() if key in importing and task_id not in behind}
+
+
+def _recorded(contents: Sequence[TaskContent], records: Mapping[str, Sequence[Record]]) -> dict[str, Record]:
+    """Task id → the record of just that task: the key tells it from one that had its id before."""
+    keys = {content.task_id: content.task_key for content in contents}
+    return {id_: r for id_, ours in records.items() for r in ours if id_ in keys and r.task_key == keys[id_]}
+
+
+def _is_of(record: Record, contents: Mapping[str, TaskContent]) -> bool:
+    there = contents.get(record.task_id)
+    return there is not None and there.task_key == record.task_key
+
+
+def _early(claim: Claim) -> Settlement:
+    return Settlement(claim, Outcome.AGAIN, "its import is not recorded yet", delay=EARLY_S, failed=False)
 
 
 def _changes(task_id: str, known: dict[str, str], rows: Sequence[Row]) -> Iterator[StagedChange]:
@@ -73,7 +98,13 @@ def _changes(task_id: str, known: dict[str, str], rows: Sequence[Row]) -> Iterat
 
 async def _discard(dataset: Dataset, absent: Sequence[Record]) -> None:
     """Tasks of ours that a person deleted in the annotator: remember it, so that they are not made again."""
-    discarded = [dataclasses.replace(r, state=TaskState.DISCARDED) for r in absent if r.state in _PRESENT]
+    missed = [record for record in absent if record.state in _PRESENT]
+    if not missed:
+        return
+    now = await dataset.state.by_task(dataset.name, [record.task_id for record in missed])
+    discarded = [  # but not what we took away ourselves meanwhile
+        dataclasses.replace(r, state=TaskState.DISCARDED) for r in missed if r in now.get(r.task_id, ())
+    ]
     if discarded:
         await dataset.state.record(discarded)
         log.info("task.discarded", dataset=dataset.name, tasks=len(discarded))

@@ -223,10 +223,12 @@ async def _restore(run: _Pass) -> None:
 
 
 async def _set_states(dataset: Dataset, states: Sequence[tuple[Record, TaskState]]) -> None:
-    """Record the new states; rows of these tasks say whether they are retired, so have them read again."""
+    """Record the new states, and have the tasks read again: rows say whether they are retired, or their task is gone.
+
+    One that we find gone may have been deleted by a person, with answers that are in the snapshot.
+    """
     await dataset.state.record([replace(record, state=state) for record, state in states])
-    subjects = [Subject(Kind.TASK, dataset.name, r.task_id) for r, s in states if s is not TaskState.REMOVED]
-    await dataset.state.mark([Mark(subject) for subject in subjects])
+    await dataset.state.mark([Mark(Subject(Kind.TASK, dataset.name, record.task_id)) for record, _ in states])
 
 
 # ---------------------------------------------------------------- small things

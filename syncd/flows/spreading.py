@@ -68,11 +68,11 @@ async def _there(dataset: Dataset, refs: Sequence[ObjectRef]) -> list[ObjectRef]
 
 
 async def _rows(dataset: Dataset, manifest: ObjectRef) -> int:
-    """Mark the rows that came, changed or left. One that is a dead letter is tried again only if it changed."""
+    """Mark the rows that came, changed or left; dead letters too: the manifest they failed in may have come back."""
     marked = 0
     async with aclosing(in_batches(_differences(dataset, manifest), BATCH)) as batches:
         async for batch in batches:
-            await dataset.state.mark([Mark(_subject(dataset, ref), seen, revive=False) for ref, seen in batch])
+            await dataset.state.mark([Mark(_subject(dataset, ref), seen) for ref, seen in batch])
             marked += len(batch)
     return marked
 

@@ -66,7 +66,7 @@ async def run(config: Config) -> None:
 async def _listening(parts: Assembly, inboxes: Mapping[str, Inbox]) -> AsyncIterator[int]:
     """The receiver, from now to the end; yields its port. ConfigError when it cannot listen there."""
     config = parts.config.receiver
-    probes = Probes(ready=partial(_ready, parts), metrics=metrics_page, count=count_request)
+    probes = Probes(partial(_ready, parts), metrics_page, count_request, partial(_degraded, parts))
     limits = Limits(config.body_limit, header_timeout=config.header_timeout, body_timeout=config.body_timeout)
     async with AsyncExitStack() as stack:
         try:
@@ -156,3 +156,9 @@ async def _ready(parts: Assembly) -> str:
     except (Retryable, TimeoutError):
         return "the state store cannot be written"
     return ""
+
+
+def _degraded(parts: Assembly) -> list[str]:
+    """The sources that do not work as they should; why is for the log alone, for it may name a queue or a folder."""
+    degraded = (name for name, source in parts.sources.items() if getattr(source, "degraded", ""))
+    return [f"source {name} is degraded; the log says why" for name in degraded]

@@ -9,7 +9,7 @@ Bodies are never logged: Label Studio's hold project secrets.
 import asyncio
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -85,12 +85,16 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """What the health routes ask: `ready` returns why not, or an empty text; `metrics` renders the page."""
+    """What the health routes ask: `ready` returns why not, or an empty text; `metrics` renders the page.
+
+    `notes`: what works but not as it should, one line each, of which anybody may know.
+    """
 
     ready: Callable[[], Awaitable[str]]
     metrics: Callable[[], tuple[bytes, str]]
     count: Callable[[str, int], None]
     """Called with the route's name and the status of every answer."""
+    notes: Callable[[], Iterable[str]] = tuple
 
 
 class Receiver:
@@ -223,7 +227,7 @@ class Receiver:
 
     async def _ready(self, _: web.Request) -> web.Response:
         reason = await self._probes.ready()
-        return web.Response(status=503 if reason else 200, text=reason or "ready")
+        return web.Response(status=503 if reason else 200, text=reason or "\n".join(["ready", *self._probes.notes()]))
 
     async def _metrics(self, _: web.Request) -> web.Response:
         page, content_type = self._probes.metrics()

@@ -125,6 +125,11 @@ WORK = st.one_of(
 )
 DELETION_FIRST = [("put", 0, 1), ("delete", 0, 0), ("tell", 1, 0), ("work", 0, 0)]
 NEWEST_FIRST = [("put", 0, 1), ("put", 0, 2), ("tell", 1, 0), ("work", 0, 0)]
+GONE_WHILE_READ = [
+    *[("put", 0, 1), ("put", 0, 1), ("put", 0, 1), ("tell", 0, 0), ("delete", 0, 0), ("claim", 0, 0), ("put", 0, 1)],
+    *[("settle", 0, 0), ("put", 0, 1), ("delete", 0, 0), ("list", 0, 0), ("put", 0, 1), ("delete", 0, 0)],
+    *[("work", 0, 0), ("put", 0, 1)],
+]
 STEPS = st.lists(st.one_of(HAPPENS, TOLD, WORK), min_size=15, max_size=40)
 
 
@@ -262,6 +267,7 @@ async def test_after_a_listing_the_tasks_are_the_bucket(
 
 @pytest.mark.parametrize("sender", ["numbered", "silent", "mixed"])
 @pytest.mark.parametrize("scene", SCENES)
+@example(steps=GONE_WHILE_READ)
 @given(steps=STEPS)
 @example(steps=DELETION_FIRST)
 @example(steps=NEWEST_FIRST)

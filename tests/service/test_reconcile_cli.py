@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -161,6 +162,8 @@ def test_a_dataset_that_cannot_be_looked_at_holds_up_no_other(filled: Site) -> N
     asyncio.run(made())
     filled.put("bad.tasks.jsonl", b"{nope")
     filled.put("new.jpg", b"x")
+    for path in filled.folder.iterdir():
+        os.utime(path, (1, 1))  # written long ago, so nobody may still be writing
     done = run(filled, "reconcile", "--json")
     found = {(row["dataset"], row["where"].partition("+")[0]): row for row in json.loads(done.stdout)}
     assert done.exit_code == 1
