@@ -132,11 +132,11 @@ def plan(dataset: str, ref: ObjectRef, seen: Observation, records: Sequence[Reco
     if TaskState.ACTIVE in same:
         return Plan(retire=stale, reason="has its task")
     if TaskState.DISCARDED in same:
-        return Plan(reason="its task was deleted in the annotator")
-    if TaskState.RETIRED in same:  # the object came back, and a person's work on exactly this version is still there
-        return Plan(restore=(same[TaskState.RETIRED],), retire=stale, reason="object is back")
+        return Plan(retire=stale, reason="its task was deleted in the annotator")
     if active and policy.on_change is OnChange.IGNORE:
         return Plan(reason="change ignored by policy")
+    if TaskState.RETIRED in same:  # the object came back, and a person's work on exactly this version is still there
+        return Plan(restore=(same[TaskState.RETIRED],), retire=stale, reason="object is back")
     reason = "object changed" if active else "new object"
     return Plan(place=_placement(dataset, ref, seen, records), retire=stale, reason=reason)
 

@@ -1,0 +1,10 @@
+"""The product under a seeded, deterministic simulation: every order of things and every fault that a seed calls for.
+
+Several processes share one state; each call they make to the world outside is a point where the seed decides what
+happens next: it goes on, is refused, is done and its answer lost, is done late, or its process dies there; or another
+process, a person, the bucket or the clock comes first. At the end the world comes to rest, is reconciled, and has to
+be as the policies say. `python -m tests.simulate --help`; `tests/test_simulation.py` runs some hundred seeds.
+
+Limits: what is simulated are the flows, the workers and the rules of the state, on the adapters in memory. Adapters
+of real servers and the SQL state have their own tests.
+"""
