@@ -59,8 +59,9 @@ async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) ->
     try:
         async with asyncio.timeout(DAEMON_TIMEOUT_S):
             await settled(parts, name, Kind.TASK)
-            await parts.state.mark([Mark(Subject(Kind.DATASET, name, name), postpone=True)])
-            await settled(parts, name, Kind.DATASET)
+            now = Mark(Subject(Kind.DATASET, name, name), postpone=True)
+            await parts.state.mark([now])
+            await settled(parts, name, Kind.DATASET, now)
     except TimeoutError:
         raise Retryable(
             f"the running daemon did not finish within {DAEMON_TIMEOUT_S:g} s; see `syncd status`"
@@ -69,7 +70,12 @@ async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) ->
     return versions[-1] if versions and versions[-1].number > before else None
 
 
-async def settled(parts: Assembly, name: str, kind: Kind) -> None:
-    """Return once the daemon has worked off all subjects of a kind."""
+async def settled(parts: Assembly, name: str, kind: Kind, again: Mark | None = None) -> None:
+    """Return once the daemon has worked off all subjects of a kind.
+
+    `again` is marked while it waits: what the daemon stages at this moment puts the dataset off anew.
+    """
     while any(b.pending + b.claimed for b in await parts.state.backlog() if (b.kind, b.dataset) == (kind, name)):
         await asyncio.sleep(ASK_EVERY_S)
+        if again and any(b.pending for b in await parts.state.backlog() if (b.kind, b.dataset) == (kind, name)):
+            await parts.state.mark([again])

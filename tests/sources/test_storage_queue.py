@@ -94,11 +94,12 @@ async def test_both_schemas_and_both_encodings_are_read_and_then_deleted(queue: 
 
 async def test_nothing_is_deleted_before_it_was_taken(queue: Queue) -> None:
     taker = Taker()
-    taker.refusals = 5
+    taker.refusals = 10_000
     await queue.put(blob_event("a.jpg"))
     async with running(queue.source(), taker):
         await until("it was refused", lambda: taker.calls >= 3)
         assert await queue.count() == 1
+        taker.refusals = 0
         await queue.until_empty()
     assert taker.keys == ["a.jpg"]
 
