@@ -57,7 +57,7 @@ def connect(
         return
     if via not in {"queue", "sns", "eventbridge"}:
         raise typer.BadParameter("must be queue, sns or eventbridge", param_hint="--via")
-    wishes = ways.Wishes(via, prefix, suffix, profile)  # type: ignore[arg-type]
+    wishes = ways.Wishes(via, prefix, suffix, profile)  # type: ignore[arg-type]  # typer took one of the words
     _carry_out(loaded, target, ways.connection, wishes, yes=yes)
 
 

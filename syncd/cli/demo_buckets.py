@@ -114,7 +114,7 @@ class _S3Bucket:
 
     def _store(self, bucket: str) -> S3Store:
         config = {name.removeprefix("aws_"): value for name, value in self.options.items() if name != "aws_allow_http"}
-        return S3Store(bucket, config=config, client_options={"allow_http": True})  # type: ignore[arg-type]
+        return S3Store(bucket, config=config, client_options={"allow_http": True})  # type: ignore[arg-type]  # its TypedDict
 
     def _run(self, command: Sequence[str | Path], **environment: str) -> None:
         environ = {**os.environ, "HOME": str(self._home), **environment}
@@ -161,7 +161,7 @@ class WebhookBucket(_S3Bucket):
     def start(self, receiver: int, say: Callable[[str], None]) -> None:
         """As the protocol says. The first PUT succeeds a while after the port answers."""
         say("starting SeaweedFS")
-        ports = _free_ports(4)
+        ports = free_ports(4)
         token = self._secret("token", secrets.token_urlsafe(32))
         (self._home / "notification.toml").write_text(
             f'[notification.webhook]\nenabled = true\nendpoint = "http://127.0.0.1:{receiver}/events/photos"\n'
@@ -190,7 +190,7 @@ class QueueBucket(_S3Bucket):
     def start(self, receiver: int, say: Callable[[str], None]) -> None:
         """As the protocol says."""
         say("starting moto")
-        (port,) = _free_ports(1)
+        (port,) = free_ports(1)
         self._run([_program("moto_server", "moto"), "-H", "127.0.0.1", "-p", str(port)])
         self._reached_at(port)
         self._key = self._secret("key", KEYS["aws_access_key_id"])
@@ -228,7 +228,7 @@ def _program(name: str, package: str) -> Path:
     return path
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Free ports whose twins at +10,000, which SeaweedFS takes too, are free as well."""
     ports: list[int] = []
     while len(ports) < count:

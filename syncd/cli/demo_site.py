@@ -21,7 +21,7 @@ import syncd
 from syncd.annotators.label_studio.local import LocalLabelStudio, Running, default_data_dir
 from syncd.annotators.label_studio.person import Person
 from syncd.cli.demo import Queue
-from syncd.cli.demo_buckets import DemoBucket, FolderBucket, QueueBucket, WebhookBucket
+from syncd.cli.demo_buckets import DemoBucket, FolderBucket, QueueBucket, WebhookBucket, free_ports
 from syncd.domain.errors import ConfigError, Rejected, Retryable
 from syncd.domain.model import JsonObject, VersionInfo
 
@@ -116,14 +116,15 @@ class DemoSite:
 
     def bring_up_label_studio(self, on_progress: Callable[[str], None]) -> Running:
         """Install it if need be, and start it."""
-        self.running = self._local.up(_free_port(), self.home, on_progress=on_progress)
+        (port,) = free_ports(1)
+        self.running = self._local.up(port, self.home, on_progress=on_progress)
         with self._person() as person:
             person.delete_project(TITLE)  # of an earlier run
         return self.running
 
     def start_daemon(self, on_progress: Callable[[str], None]) -> None:
         """Bring up the bucket, write the configuration and start `syncd run` on it; returns when it is ready."""
-        port = _free_port()
+        (port,) = free_ports(1)
         self.bucket.start(port, on_progress)
         self._configure(port)
         if self._queue is Queue.SQS:
@@ -261,12 +262,6 @@ class DemoSite:
 def _rectangle(box: Box) -> JsonObject:
     label, x, y, width, height = box
     return {"x": x, "y": y, "width": width, "height": height, "rotation": 0, "rectanglelabels": [label]}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(port: int) -> bool:

@@ -16,11 +16,12 @@ from syncd.domain.notifications import EXCERPT, BadEvent, Notices
 from syncd.domain.notifications.cloudevents import parse_cloudevents
 from syncd.domain.notifications.gcs import parse_gcs, unwrap_pubsub_push
 from syncd.ports import Clock, Deliver, Pushed, Reply, Stores
+from syncd.sources.of_buckets import BucketsOptions
 from syncd.sources.oidc import GOOGLE_KEYS, CallerCheck, needs_jwt
-from syncd.sources.pushed import REFUSED, PushedSource, PushOptions, bearer
+from syncd.sources.pushed import REFUSED, PushedSource, bearer
 
 
-class GooglePushOptions(PushOptions):
+class GooglePushOptions(BucketsOptions):
     """The options of sources of type `pubsub-push` and `eventarc`."""
 
     audience: str = Field(

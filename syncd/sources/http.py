@@ -15,10 +15,11 @@ from syncd.domain.notifications.plain import parse_plain
 from syncd.domain.standard_webhooks import SECRET_HINT, is_signed, signing_key
 from syncd.ports import Clock, Pushed, Stores
 from syncd.secrets import SecretRef
-from syncd.sources.pushed import PushOptions, SecretSource, Tokens, bearer
+from syncd.sources.of_buckets import BucketsOptions
+from syncd.sources.pushed import SecretSource, Tokens, bearer
 
 
-class HttpOptions(PushOptions):
+class HttpOptions(BucketsOptions):
     """The options of a source of type `http`."""
 
     secrets: tuple[SecretRef, ...] = Field(

@@ -5,36 +5,23 @@ its requests each time: where notifications are to be had, they are quicker and 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from syncd.domain.routing import Selection
-from syncd.ports import Clock, Deliver, ObjectStore, Stores
+from syncd.ports import Clock, Deliver, Stores
+from syncd.sources.of_buckets import BucketsOptions, BucketsSource
 
 
-class ListingOptions(BaseModel):
+class ListingOptions(BucketsOptions):
     """The options of a source of type `listing`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    buckets: tuple[str, ...] = Field(min_length=1, description="Names of the [buckets.*] that are listed.")
-    include: tuple[str, ...] = Field((), description="Globs of the keys wanted, such as **/*.jpg. Default: all.")
-    exclude: tuple[str, ...] = Field((), description="Globs of keys not wanted; wins over include. Default: none.")
-    hidden: bool = Field(False, description="Whether names starting with a dot count. Default: false.")
-
-
-class ListingSource:
+class ListingSource(BucketsSource):
     """Names buckets, and tells nothing of its own."""
 
     Options = ListingOptions
 
     def __init__(self, name: str, options: ListingOptions, *, stores: Stores, clock: Clock) -> None:
-        self.name = name
-        origin = f"sources.{name}"
-        self.selection = Selection(options.include, options.exclude, hidden=options.hidden, origin=origin)
-        opened = [stores.bucket(bucket) for bucket in options.buckets]
-        self.stores: Mapping[str, ObjectStore] = {store.bucket: store for store in opened}
+        super().__init__(name, options, stores=stores, clock=clock)
 
     async def check(self) -> None:
         """Nothing is there to look at but the bucket, and whether that answers is seen by the first listing."""

@@ -19,12 +19,11 @@ from syncd.clouds.gcp import Forbidden, GoogleApi, GoogleTokens, Missing, Slow
 from syncd.domain.errors import ConfigError, Problem, Rejected
 from syncd.domain.notifications import Notices
 from syncd.domain.notifications.gcs import parse_gcs
-from syncd.domain.routing import Selection
-from syncd.ports import Clock, Deliver, ObjectStore, Stores
+from syncd.ports import Clock, Deliver, Stores
 from syncd.secrets import SecretRef
 from syncd.sources.gate import Gate
+from syncd.sources.of_buckets import BucketsOptions, BucketsSource
 from syncd.sources.pulling import Pulling
-from syncd.sources.pushed import PushOptions
 
 SCOPE = "https://www.googleapis.com/auth/pubsub"
 ENDPOINT = "https://pubsub.googleapis.com"
@@ -38,7 +37,7 @@ EMPTY_S = 0.2
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-class PubSubOptions(PushOptions):
+class PubSubOptions(BucketsOptions):
     """The options of a source of type `pubsub`."""
 
     subscription: str = Field(
@@ -77,19 +76,14 @@ class _Message:
     """Base64, as it came."""
 
 
-class PubSubSource:
+class PubSubSource(BucketsSource):
     """Pulls one subscription."""
 
     Options = PubSubOptions
 
     def __init__(self, name: str, options: PubSubOptions, *, stores: Stores, clock: Clock) -> None:
-        self.name = name
-        origin = f"sources.{name}"
-        self.selection = Selection(options.include, options.exclude, hidden=options.hidden, origin=origin)
-        opened = [stores.bucket(bucket) for bucket in options.buckets]
-        self.stores: Mapping[str, ObjectStore] = {store.bucket: store for store in opened}
+        super().__init__(name, options, stores=stores, clock=clock)
         self._options = options
-        self._clock = clock
 
     async def check(self) -> None:
         """As the port says. Retryable: Google cannot be reached."""

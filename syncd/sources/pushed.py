@@ -8,37 +8,24 @@ is Retryable, never a refusal: some senders drop an event for good on any 4xx.
 import asyncio
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from syncd.domain.errors import ConfigError, Problem, Retryable, SyncdError
 from syncd.domain.notifications import Notices
-from syncd.domain.routing import Selection
-from syncd.ports import Clock, Deliver, ObjectStore, Pushed, Reply, Stores
+from syncd.ports import Clock, Deliver, Pushed, Reply, Stores
 from syncd.secrets import SecretRef
 from syncd.sources.gate import Gate
+from syncd.sources.of_buckets import BucketsOptions, BucketsSource
 
 JSON = frozenset({"application/json"})
 _SHOWABLE = "a token of printable ASCII characters without spaces, such as `openssl rand -hex 32` makes"
 REFUSED = Reply(401, b"The secret is missing or wrong.")
 
 
-class PushOptions(BaseModel):
-    """The options all push sources share."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    buckets: tuple[str, ...] = Field(
-        min_length=1, description="Names of the [buckets.*] whose events come here; those of others are dropped."
-    )
-    include: tuple[str, ...] = Field((), description="Globs of the keys wanted, such as **/*.jpg. Default: all.")
-    exclude: tuple[str, ...] = Field((), description="Globs of keys not wanted; wins over include. Default: none.")
-    hidden: bool = Field(False, description="Whether names starting with a dot count. Default: false.")
-
-
-class TokenOptions(PushOptions):
+class TokenOptions(BucketsOptions):
     """The options of a source whose sender shows a token."""
 
     tokens: tuple[SecretRef, ...] = Field(
@@ -46,21 +33,16 @@ class TokenOptions(PushOptions):
     )
 
 
-class PushedSource(ABC):
+class PushedSource(BucketsSource, ABC):
     """A push source: what it has of every event source, and the first steps with a request."""
 
     methods = frozenset({"POST", "HEAD"})
     content_types: ClassVar[frozenset[str]] = JSON
     """What it takes; empty: anything."""
 
-    def __init__(self, name: str, options: PushOptions, *, stores: Stores, clock: Clock) -> None:
-        self.name = name
-        origin = f"sources.{name}"
-        self.selection = Selection(options.include, options.exclude, hidden=options.hidden, origin=origin)
-        opened = {bucket: stores.bucket(bucket) for bucket in options.buckets}
-        self.stores: Mapping[str, ObjectStore] = {store.bucket: store for store in opened.values()}
-        self._urls = {bucket: store.bucket for bucket, store in opened.items()}
-        self._clock = clock
+    def __init__(self, name: str, options: BucketsOptions, *, stores: Stores, clock: Clock) -> None:
+        super().__init__(name, options, stores=stores, clock=clock)
+        self._urls = {bucket: stores.bucket(bucket).bucket for bucket in options.buckets}
         self._gate = Gate(name, self.stores)
         self._unsaid = asyncio.Event()
 

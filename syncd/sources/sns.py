@@ -18,7 +18,8 @@ from syncd.domain.notifications import Notices
 from syncd.domain.notifications.aws import parse_aws
 from syncd.domain.notifications.sns import NOTIFICATION, SUBSCRIBE, Envelope, unwrap_sns
 from syncd.ports import Clock, Deliver, Pushed, Reply, Stores
-from syncd.sources.pushed import PushedSource, PushOptions
+from syncd.sources.of_buckets import BucketsOptions
+from syncd.sources.pushed import PushedSource
 from syncd.sources.sns_trust import Rules, Untrusted, Verifier, fetch, needs_cryptography
 
 log = structlog.get_logger()
@@ -36,7 +37,7 @@ def _topic(arn: str) -> str:
     return arn
 
 
-class SnsOptions(PushOptions):
+class SnsOptions(BucketsOptions):
     """The options of a source of type `sns`."""
 
     topics: tuple[Annotated[str, AfterValidator(_topic)], ...] = Field(

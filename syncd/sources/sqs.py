@@ -5,7 +5,7 @@ one queue. Without keys in the options credentials are found as everywhere on AW
 `sqs_queue` is the wire.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Self
 
 import structlog
@@ -15,9 +15,9 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 from syncd.clouds.aws import AwsAccess
 from syncd.domain.errors import ConfigError, Problem, Rejected, Retryable
 from syncd.domain.notifications.aws import parse_aws
-from syncd.domain.routing import Selection
-from syncd.ports import Clock, Deliver, ObjectStore, Stores
+from syncd.ports import Clock, Deliver, Stores
 from syncd.sources.gate import Gate
+from syncd.sources.of_buckets import BucketsOptions, BucketsSource
 from syncd.sources.sqs_consumer import Consumer, Pace
 from syncd.sources.sqs_queue import LONGEST_WAIT, TEN, Queue, address
 
@@ -26,16 +26,10 @@ log = structlog.get_logger()
 HALF_A_DAY = 12 * 3600
 
 
-class SqsOptions(AwsAccess):
+class SqsOptions(BucketsOptions, AwsAccess):
     """The options of a source of type `sqs`."""
 
     queue: str = Field(description="The queue: its URL, ARN or name.")
-    buckets: tuple[str, ...] = Field(
-        min_length=1, description="Names of the [buckets.*] whose events come here; those of others are dropped."
-    )
-    include: tuple[str, ...] = Field((), description="Globs of the keys wanted, such as **/*.jpg. Default: all.")
-    exclude: tuple[str, ...] = Field((), description="Globs of keys not wanted; wins over include. Default: none.")
-    hidden: bool = Field(False, description="Whether names starting with a dot count. Default: false.")
     pollers: int = Field(4, ge=1, le=64, description="Receives under way at once. Default: 4.")
     wait: int = Field(20, ge=1, le=LONGEST_WAIT, description="Seconds a receive waits for messages. Default: 20.")
     visibility: int = Field(
@@ -67,18 +61,13 @@ class SqsOptions(AwsAccess):
         return self
 
 
-class SqsSource:
+class SqsSource(BucketsSource):
     """Reads one queue. `degraded`: what a person has to mend while nothing can be read; empty while all is well."""
 
     Options = SqsOptions
 
     def __init__(self, name: str, options: SqsOptions, *, stores: Stores, clock: Clock) -> None:
-        self.name = name
-        origin = f"sources.{name}"
-        self.selection = Selection(options.include, options.exclude, hidden=options.hidden, origin=origin)
-        opened = [stores.bucket(bucket) for bucket in options.buckets]
-        self.stores: Mapping[str, ObjectStore] = {store.bucket: store for store in opened}
-        self._clock = clock
+        super().__init__(name, options, stores=stores, clock=clock)
         self._queue = Queue(options.queue, options, connections=3 * options.pollers + 2)
         self._pace = Pace(**options.model_dump(include=set(Pace.__slots__)))
         self._consumer: Consumer | None = None

@@ -10,7 +10,7 @@ unencoded is read as well.
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,12 +21,11 @@ from syncd.clouds.azure import Forbidden, Lost, Missing, in_our_words, needs_azu
 from syncd.domain.errors import ConfigError, Problem, Rejected
 from syncd.domain.notifications import EXCERPT, BadEvent, Notices
 from syncd.domain.notifications.azure import parse_event_grid
-from syncd.domain.routing import Selection
-from syncd.ports import Clock, Deliver, ObjectStore, Stores
+from syncd.ports import Clock, Deliver, Stores
 from syncd.secrets import SecretRef
 from syncd.sources.gate import Gate
+from syncd.sources.of_buckets import BucketsOptions, BucketsSource
 from syncd.sources.pulling import Pulling
-from syncd.sources.pushed import PushOptions
 
 if TYPE_CHECKING:
     from azure.storage.queue.aio import QueueClient
@@ -35,7 +34,7 @@ BATCH = 32
 """The most that Azure gives at once."""
 
 
-class StorageQueueOptions(PushOptions):
+class StorageQueueOptions(BucketsOptions):
     """The options of a source of type `storage-queue`."""
 
     queue: str = Field(
@@ -74,19 +73,14 @@ class _Message:
     tries: int
 
 
-class StorageQueueSource:
+class StorageQueueSource(BucketsSource):
     """Reads one queue."""
 
     Options = StorageQueueOptions
 
     def __init__(self, name: str, options: StorageQueueOptions, *, stores: Stores, clock: Clock) -> None:
-        self.name = name
-        origin = f"sources.{name}"
-        self.selection = Selection(options.include, options.exclude, hidden=options.hidden, origin=origin)
-        opened = [stores.bucket(bucket) for bucket in options.buckets]
-        self.stores: Mapping[str, ObjectStore] = {store.bucket: store for store in opened}
+        super().__init__(name, options, stores=stores, clock=clock)
         self._options = options
-        self._clock = clock
 
     async def check(self) -> None:
         """As the port says. Retryable: Azure cannot be reached."""
