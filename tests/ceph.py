@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from tests.known_secrets import S3_KEY
+
 PROGRAMS = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin", "monmaptool")
 SECURE = {"X-Forwarded-Proto": "https"}
 _UP_WITHIN = 120.0
@@ -68,7 +70,7 @@ class Ceph:
     @property
     def client(self) -> dict[str, Any]:
         endpoint = f"http://127.0.0.1:{self.rgw}"
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "testtest"}
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": S3_KEY}
         return {"endpoint_url": endpoint, "region_name": "us-east-1", **keys}
 
     def start(self) -> None:
@@ -79,7 +81,7 @@ class Ceph:
         self._start_osd()
         self._background("rgw", "radosgw", "-n", "client.rgw", "-f")
         self._until("rgw", lambda: _is_taken(self.rgw))
-        keys = ("--access-key=test", "--secret-key=testtest")
+        keys = ("--access-key=test", f"--secret-key={S3_KEY}")
         self._run("radosgw-admin", "-n", "client.adm", "user", "create", "--uid=test", "--display-name=test", *keys)
 
     def stop(self) -> None:

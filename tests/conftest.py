@@ -11,8 +11,10 @@ pytest_plugins = [
     "tests.azurite",
     "tests.ceph",
     "tests.label_studio",
+    "tests.postgres",
     "tests.seaweed",
     "tests.seaweed_webhook",
+    "tests.secret_search",
 ]
 
 # How quick a machine is, and what else runs on it, says nothing about the product.

@@ -17,6 +17,7 @@ import pytest
 
 from syncd.annotators.label_studio.local import LocalLabelStudio, Running
 from syncd.annotators.label_studio.local.process import exclusive, wait_until
+from tests.known_secrets import known
 
 
 class LabelStudioServer:
@@ -31,9 +32,9 @@ class LabelStudioServer:
         running = self.start()
         self.url = running.url
         self.username = running.username
-        self.password = running.password
-        self.token = running.legacy_token
-        self.pat = running.token_file.read_text()
+        self.password = known(running.password)
+        self.token = known(running.legacy_token)
+        self.pat = known(running.token_file.read_text())
 
     def start(self) -> Running:
         """Start it (again), on the same port and data; returns when it answers."""
@@ -66,6 +67,11 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def label_studio_home() -> Callable[[Path], Path]:
     """Makes, at the path given, a home whose server boots in seconds: nothing left to install or migrate."""
+    return home_maker()
+
+
+def home_maker() -> Callable[[Path], Path]:
+    """What the fixture `label_studio_home` gives, for programs."""
     cache = Path(os.environ.get("SYNCD_TEST_CACHE") or Path.home() / ".cache" / "syncd-tests")
     installed = LocalLabelStudio(cache / "label-studio")
     installed.install()
@@ -87,7 +93,7 @@ def label_studio(
 ) -> Iterator[LabelStudioServer]:
     """The session's server. Leave it running; make datasets of your own in it."""
     folder = tmp_path_factory.mktemp("label-studio")
-    with _serve(label_studio_home(folder / "home"), folder / "files", {}) as server:
+    with serve(label_studio_home(folder / "home"), folder / "files", {}) as server:
         yield server
 
 
@@ -102,13 +108,14 @@ def own_label_studio(
         def start(extra_env: Mapping[str, str] | None = None) -> LabelStudioServer:
             folder = next(folders)
             home = label_studio_home(folder / "home")
-            return servers.enter_context(_serve(home, folder / "files", extra_env or {}))
+            return servers.enter_context(serve(home, folder / "files", extra_env or {}))
 
         yield start
 
 
 @contextlib.contextmanager
-def _serve(home: Path, files_root: Path, extra_env: Mapping[str, str]) -> Iterator[LabelStudioServer]:
+def serve(home: Path, files_root: Path, extra_env: Mapping[str, str]) -> Iterator[LabelStudioServer]:
+    """A server on such a home until the context ends."""
     try:
         yield LabelStudioServer(home, files_root, extra_env)
     finally:

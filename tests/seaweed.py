@@ -23,6 +23,8 @@ import pytest
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from tests.known_secrets import S3_KEY
+
 _BUCKET = "snap"
 _FLAGS = (
     "-dir=. -ip=127.0.0.1 -ip.bind=127.0.0.1 -admin.ui=false -webdav=false -s3.port.iceberg=0 -s3.port.lance=0 "
@@ -60,7 +62,7 @@ def served(home: Path) -> Iterator[Seaweed]:
     options = {
         "aws_endpoint": endpoint,
         "aws_access_key_id": "test",
-        "aws_secret_access_key": "testtest",
+        "aws_secret_access_key": S3_KEY,
         "aws_region": "us-east-1",
         "allow_http": "true",
     }
@@ -76,7 +78,7 @@ def _started(home: Path, ports: list[int]) -> subprocess.Popen[bytes]:
     weed = Path(sys.executable).parent / "weed"
     names = ("master.port", "volume.port", "filer.port", "s3.port")
     flags = [f"-{name}={port}" for name, port in zip(names, ports, strict=True)]
-    env = {**os.environ, "HOME": str(home), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "testtest"}
+    env = {**os.environ, "HOME": str(home), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": S3_KEY}
     with (home / "log").open("wb") as log:
         command = [str(weed), "mini", *_FLAGS.split(), *flags, f"-bucket={_BUCKET}"]
         return subprocess.Popen(command, cwd=home, env=env, stdout=log, stderr=log, start_new_session=True)
@@ -98,7 +100,7 @@ def _wait_until_written(endpoint: str, server: subprocess.Popen[bytes]) -> None:
     client = {"allow_http": True, "timeout": "5s"}
     store = S3Store(
         _BUCKET,
-        config={"endpoint": endpoint, "access_key_id": "test", "secret_access_key": "testtest", "region": "us-east-1"},
+        config={"endpoint": endpoint, "access_key_id": "test", "secret_access_key": S3_KEY, "region": "us-east-1"},
         client_options=client,  # type: ignore[arg-type]
         retry_config={"max_retries": 0},
     )

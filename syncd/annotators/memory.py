@@ -26,7 +26,7 @@ from syncd.domain.model import (
     TaskContent,
     TaskState,
 )
-from syncd.ports import AnnotatorInfo, Changed, Clock, DatasetSpec, TaskHeader, WebhookStatus
+from syncd.ports import AnnotatorInfo, Changed, Clock, DatasetSpec, TaskHeader, TaskLineage, WebhookStatus
 
 URL = "memory:"
 PAGE_SIZE = 100
@@ -200,6 +200,11 @@ class MemoryDataset(PersonAtWork):
         """As the port says."""
         for page in _pages(list(self.work.values())):
             yield [TaskHeader(str(task.id), task.new.task_key) for task in page]
+
+    async def lineages(self) -> AsyncIterator[Sequence[TaskLineage]]:
+        """As the port says."""
+        for page in _pages(list(self.work.values())):
+            yield [TaskLineage(str(t.id), t.new.task_key, dict(t.new.meta), t.retired or "") for t in page]
 
     async def ensure_webhook(self, url: str, secret: str) -> WebhookStatus:
         """Remembers it in `webhooks`; nothing is ever sent."""

@@ -9,11 +9,23 @@ from syncd.config.buckets import BucketConfig
 from syncd.config.checks import secrets_of, warnings_of
 from syncd.config.datasets import Dataset, Snapshots
 from syncd.config.loader import find_config, load_config
-from syncd.config.models import Config, Log, Receiver, Reconcile, Retry, Shutdown, State, Worker
+from syncd.config.models import (
+    RECEIVER,
+    Config,
+    Log,
+    Receiver,
+    Reconcile,
+    Retry,
+    Shutdown,
+    State,
+    Telemetry,
+    Worker,
+)
 from syncd.config.plugins import Plugin
 from syncd.config.splits import DatasetSplits
 
 __all__ = [
+    "RECEIVER",
     "AboutDataset",
     "BucketConfig",
     "Config",
@@ -27,6 +39,7 @@ __all__ = [
     "Shutdown",
     "Snapshots",
     "State",
+    "Telemetry",
     "Worker",
     "find_config",
     "load_config",

@@ -4,15 +4,16 @@ Read by `service` and `cli`, made by the loader. Times are seconds, sizes are by
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, InstanceOf, ValidationInfo, field_validator
+from pydantic import Field, InstanceOf, PlainValidator, ValidationInfo, field_validator
 
 from syncd.config.base import Count, Seconds, SecondsOrZero, Section, with_data_dir
 from syncd.config.buckets import BucketConfig
 from syncd.config.datasets import Dataset
 from syncd.config.plugins import Plugin
-from syncd.secrets import FRESH_S
+from syncd.config.state_urls import state_url, with_password
+from syncd.secrets import FRESH_S, SecretRef, text_or_secret
 
 
 class State(Section):
@@ -20,16 +21,23 @@ class State(Section):
 
     url: str = Field(
         "sqlite:///{data_dir}/state.db",
-        description="URL of the state store, sqlite:///PATH; {data_dir} stands for data_dir.",
+        description="URL of the state store: sqlite:///PATH ({data_dir} stands for data_dir), or for several hosts "
+        "postgresql://USER@HOST/DATABASE, without a password.",
         validate_default=True,
+    )
+    password: SecretRef | None = Field(
+        None, description="Where PostgreSQL's password is. Default: $PGPASSWORD, $PGPASSFILE or ~/.pgpass, or none."
     )
 
     @field_validator("url")
     @classmethod
     def _supported(cls, url: str, info: ValidationInfo) -> str:
-        if not url.removeprefix("sqlite:///") or not url.startswith("sqlite:///"):
-            raise ValueError("must be sqlite:///PATH (an absolute path makes four slashes)")
-        return with_data_dir(url, info)
+        return with_data_dir(state_url(url), info)
+
+    @property
+    def place(self) -> str:
+        """The URL to open, with the password in it: never to be shown. ConfigError: the password cannot be read."""
+        return self.url if self.password is None else with_password(self.url, self.password.read("state.password"))
 
 
 class Log(Section):
@@ -41,8 +49,12 @@ class Log(Section):
     )
 
 
+RECEIVER = "receiver"
+"""`receiver.admin` where metrics are to be at the receiver's own address."""
+
+
 class Receiver(Section):
-    """The HTTP server for webhooks, notifications, health and metrics."""
+    """The HTTP server for webhooks and notifications, and the one aside for health and metrics."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8400, ge=1, le=65535, description="TCP port to listen on, 1 to 65535.")
@@ -51,7 +63,7 @@ class Receiver(Section):
         description="Where annotators reach this receiver, as http(s) URL; {host} and {port} stand for the two above.",
         validate_default=True,
     )
-    body_limit: int = Field(16 * 1024 * 1024, ge=1024, description="Largest accepted body, bytes (after decoding).")
+    body_limit: int = Field(8 * 1024 * 1024, ge=1024, description="Largest accepted body, bytes (after decoding).")
     media_lifetime: Seconds = Field(
         300.0, description="How long a link to an object's bytes works, once a person opened its task, seconds."
     )
@@ -60,6 +72,26 @@ class Receiver(Section):
     )
     header_timeout: Seconds = Field(10.0, description="Longest time a sender may take for the header, seconds.")
     body_timeout: Seconds = Field(30.0, description="Longest time a sender may take for the body, seconds.")
+    admin: str = Field(
+        "127.0.0.1:8401",
+        description='HOST:PORT for health and metrics; "receiver": metrics at the receiver\'s own; empty: no metrics.',
+    )
+
+    @field_validator("admin")
+    @classmethod
+    def _an_address(cls, admin: str) -> str:
+        host, _, port = admin.rpartition(":")
+        if admin not in {"", RECEIVER} and not (host and port.isdecimal() and 1 <= int(port) <= 65535):
+            raise ValueError(f'must be HOST:PORT, "{RECEIVER}", or empty')
+        return admin
+
+    @property
+    def admin_address(self) -> tuple[str, int] | None:
+        """Host and port of the listener aside; None where there is none."""
+        if self.admin in {"", RECEIVER}:
+            return None
+        host, _, port = self.admin.rpartition(":")
+        return host.strip("[]"), int(port)
 
     @field_validator("public_url")
     @classmethod
@@ -69,6 +101,31 @@ class Receiver(Section):
         host = str(info.data.get("host", "{host}"))
         address = f"[{host}]" if ":" in host else host
         return url.replace("{host}", address).replace("{port}", str(info.data.get("port", "{port}"))).rstrip("/")
+
+
+class Telemetry(Section):
+    """Where traces are sent. Off by default; the extra `otel`."""
+
+    otlp_endpoint: str = Field(
+        "", description="Base URL of an OTLP/HTTP collector; empty: OTEL_EXPORTER_OTLP_ENDPOINT, else no traces."
+    )
+    otlp_headers: dict[str, Annotated[str | SecretRef, PlainValidator(text_or_secret)]] = Field(
+        {}, description="Headers that the collector wants: text, or where a secret is; read at the start."
+    )
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _a_url(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must be an http:// or https:// URL, or empty")
+        return url
+
+    def resolved_headers(self, field: str) -> dict[str, str]:
+        """The headers, secrets read. ConfigError: one is missing."""
+        return {
+            name: value if isinstance(value, str) else value.read(f"{field}.{name}")
+            for name, value in self.otlp_headers.items()
+        }
 
 
 class Worker(Section):
@@ -173,6 +230,7 @@ class Config(Section):
     state: State = Field(State(), description="The state store.", validate_default=True)
     log: Log = Field(Log(), description="Logs.")
     receiver: Receiver = Field(Receiver(), description="The HTTP receiver.")
+    telemetry: Telemetry = Field(Telemetry(), description="Traces.")
     worker: Worker = Field(Worker(), description="The workers.")
     retry: Retry = Field(Retry(), description="The long retry.")
     reconcile: Reconcile = Field(Reconcile(), description="Reconciliation.")

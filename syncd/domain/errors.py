@@ -7,10 +7,19 @@ answer, and they say what to do.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class SyncdError(Exception):
-    """The root of all expected errors."""
+    """The root of all expected errors. `adapter`: which port it came through, where it came through one."""
+
+    verdict: ClassVar[str] = "error"
+    adapter: str = ""
+
+    @property
+    def cause(self) -> str:
+        """Who failed and how, as one word of few: `annotator_retryable`. Free text makes no metric."""
+        return f"{self.adapter or 'flow'}_{self.verdict}"
 
 
 class Retryable(SyncdError):
@@ -21,6 +30,8 @@ class Retryable(SyncdError):
     have happened and has to be looked up before it is repeated.
     """
 
+    verdict = "retryable"
+
     def __init__(self, message: str, *, retry_after: float | None = None, effect_possible: bool = True) -> None:
         super().__init__(message)
         self.retry_after = retry_after
@@ -30,6 +41,8 @@ class Retryable(SyncdError):
 class Conflict(SyncdError):
     """The world moved in between: read again and decide again, at once."""
 
+    verdict = "conflict"
+
 
 class Rejected(SyncdError):
     """It can never succeed as it is: a person must look. The subject becomes a dead letter.
@@ -37,6 +50,8 @@ class Rejected(SyncdError):
     `problems` names the offending items of a batch by their index, where the other side told; the rest of
     that batch had no effect either and may be sent again without them.
     """
+
+    verdict = "rejected"
 
     def __init__(self, message: str, *, problems: Mapping[int, str] | None = None) -> None:
         super().__init__(message)
@@ -63,6 +78,8 @@ class Problem:
 
 class ConfigError(SyncdError):
     """The configuration, or what it points at, cannot work: exit 78 before anything starts."""
+
+    verdict = "config"
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))

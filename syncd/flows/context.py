@@ -59,6 +59,8 @@ class Dataset:
     layout: Layout = field(default_factory=Layout)
     bases: Mapping[str, ObjectStore] = field(default_factory=dict)
     observing: bool = False
+    importing: set[str] = field(default_factory=set, init=False)
+    """Markers of the imports that this process has under way."""
     _remote: AnnotatorDataset | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -87,9 +89,13 @@ class Dataset:
         """The bucket's store. Retryable: its source was taken out of the configuration, perhaps for a while."""
         if bucket.startswith(IMPORTED):
             return ImportedTexts(self.state, self.name, bucket, self.clock)
-        if bucket not in self.stores and bucket not in self.bases:
+        if not self.has(bucket):
             raise Retryable(f"no source of {self.name} has bucket {bucket} any more; configure it, or drop this")
         return self.stores.get(bucket) or self.bases[bucket]
+
+    def has(self, bucket: str) -> bool:
+        """Whether a source of the dataset has this bucket, or it is of `syncd import`."""
+        return bucket.startswith(IMPORTED) or bucket in self.stores or bucket in self.bases
 
     def role(self, ref: ObjectRef) -> Role:
         """What an object is to the dataset."""
@@ -110,6 +116,15 @@ class Dataset:
             return self._remote
 
     @contextmanager
+    def at_import(self, marker: str) -> Iterator[None]:
+        """Until the context ends, an import with this marker is under way here: no other pass looks after it."""
+        self.importing.add(marker)
+        try:
+            yield
+        finally:
+            self.importing.discard(marker)
+
+    @contextmanager
     def reopened_after_config_errors(self) -> Iterator[None]:
         """After a ConfigError (a token revoked, a dataset deleted) the annotator's side is opened anew next time."""
         try:
@@ -124,7 +139,10 @@ class Dataset:
         if known is not None and (there is None or there.identity != known):
             raise self._not_ours("is gone, or is not the one that was filled before")
         if known is None and there is not None and await _has_tasks_of_ours(there):
-            raise self._not_ours("holds tasks that this state knows nothing of; was the state file lost or moved?")
+            raise self._not_ours(
+                "holds tasks that this state knows nothing of; was the state file lost or moved? "
+                "`syncd state rebuild` makes it anew"
+            )
         if self.observing:
             return await self._observed(there)
         remote = await self.annotator.ensure_dataset(self.spec)

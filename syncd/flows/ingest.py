@@ -2,8 +2,8 @@
 
 Called by a worker with a batch of claims; returns a settlement for each. It compares what was seen with what we
 did, plans purely, writes its intent, imports once, and records. A crash or a timeout between intent and record
-leaves the intent: the next pass looks its marker up and adopts what is there. The daemon runs this flow for one
-dataset one at a time, so an open intent found here is never one that is still under way in this process.
+leaves the intent: the next pass looks its marker up and adopts what is there. A process may prepare one batch while
+it imports another one; what it imports itself is not looked up.
 """
 
 import uuid
@@ -52,8 +52,8 @@ class _Pass:
     def done(self, claim: Claim, planned: Plan) -> None:
         self.settled.append(Settlement(claim, Outcome.DONE, planned.reason, vanished=planned.vanished))
 
-    def dead(self, claim: Claim, reason: str) -> None:
-        self.settled.append(Settlement(claim, Outcome.DEAD, reason))
+    def dead(self, claim: Claim, reason: str, cause: str) -> None:
+        self.settled.append(Settlement(claim, Outcome.DEAD, reason, cause=cause))
 
     def wait(self, claim: Claim, reason: str, delay: float = LOOK_AGAIN_S) -> None:
         self.settled.append(Settlement(claim, Outcome.AGAIN, reason, delay=delay, failed=False))
@@ -66,7 +66,7 @@ class _Pass:
     def failed(self, claim: Claim, error: SyncdError) -> None:
         """Only this one: dead when it can never succeed, else again after the worker's backoff."""
         outcome = Outcome.DEAD if isinstance(error, Rejected) else Outcome.AGAIN
-        self.settled.append(Settlement(claim, outcome, str(error)))
+        self.settled.append(Settlement(claim, outcome, str(error), cause=error.cause))
 
 
 async def ingest(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
@@ -93,6 +93,9 @@ async def _adopt(dataset: Dataset, remote: AnnotatorDataset) -> set[ObjectRef]:
     """Look up every open intent; returns the objects whose import may still be under way in the annotator."""
     unknown: set[ObjectRef] = set()
     for intent in await dataset.state.intents(dataset.name):
+        if intent.marker in dataset.importing:
+            unknown.update(p.ref for p in intent.placements)
+            continue
         found = await remote.find_by_marker(intent.marker)
         if found:
             records = [_record(dataset, p, found[p.task_key]) for p in intent.placements if p.task_key in found]
@@ -161,20 +164,21 @@ async def _import(
     dataset = run.dataset
     placements = tuple(placement for _, placement, _ in batch)
     intent = Intent(dataset.name, uuid.uuid4().hex, dataset.clock.now(), placements)
-    await dataset.state.intend(intent)
-    try:
-        ids = await run.remote.import_tasks(intent.marker, [task for _, _, task in batch])
-    except Rejected as error:
-        await dataset.state.abandon(intent.marker)
-        return _without_refused(run, batch, error)
-    except Retryable as error:
-        if error.effect_possible:  # from now on its fate is unknown
-            await dataset.state.intend(replace(intent, created_at=dataset.clock.now()))
-        else:
+    with dataset.at_import(intent.marker):
+        await dataset.state.intend(intent)
+        try:
+            ids = await run.remote.import_tasks(intent.marker, [task for _, _, task in batch])
+        except Rejected as error:
             await dataset.state.abandon(intent.marker)
-        raise
-    records = [_record(dataset, placement, task_id) for placement, task_id in zip(placements, ids, strict=True)]
-    await dataset.state.record(records, fulfils=intent.marker)
+            return _without_refused(run, batch, error)
+        except Retryable as error:
+            if error.effect_possible:  # from now on its fate is unknown
+                await dataset.state.intend(replace(intent, created_at=dataset.clock.now()))
+            else:
+                await dataset.state.abandon(intent.marker)
+            raise
+        records = [_record(dataset, placement, task_id) for placement, task_id in zip(placements, ids, strict=True)]
+        await dataset.state.record(records, fulfils=intent.marker)
     log.info("task.created", dataset=dataset.name, tasks=len(records))
     came_with = {r.task_id: run.wanted.pop(r.ref) for r in records if r.ref in run.wanted}
     await note_given(dataset, came_with)
@@ -190,7 +194,7 @@ def _without_refused(
         return [batch[:middle], batch[middle:]]
     for index, (claim, _, _) in enumerate(batch):
         if index in refused or not refused:
-            run.dead(claim, refused.get(index) or str(error))
+            run.dead(claim, refused.get(index) or str(error), error.cause)
     rest = [item for index, item in enumerate(batch) if refused and index not in refused]
     return [rest] if rest else []
 

@@ -47,7 +47,7 @@ async def spread(dataset: Dataset, claim: Claim) -> Settlement:
             marked = await _rows(dataset, ref)
     except SyncdError as error:
         outcome = Outcome.DEAD if isinstance(error, Rejected) else Outcome.AGAIN
-        return Settlement(claim, outcome, str(error))
+        return Settlement(claim, outcome, str(error), cause=error.cause)
     log.info("object.spread", dataset=dataset.name, key=ref.key, marked=marked)
     return Settlement(claim, Outcome.DONE, f"{marked} tasks concerned")
 

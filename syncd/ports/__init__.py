@@ -13,6 +13,7 @@ from syncd.ports.annotator import (
     Changed,
     DatasetSpec,
     TaskHeader,
+    TaskLineage,
     WebhookStatus,
 )
 from syncd.ports.clock import Clock
@@ -26,6 +27,7 @@ from syncd.ports.state import (
     Imports,
     KnownVersion,
     Lane,
+    Leases,
     Records,
     Staging,
     StateStore,
@@ -52,6 +54,7 @@ __all__ = [
     "Imports",
     "KnownVersion",
     "Lane",
+    "Leases",
     "ObjectStore",
     "Publish",
     "PushSource",
@@ -71,6 +74,7 @@ __all__ = [
     "TagMove",
     "Target",
     "TaskHeader",
+    "TaskLineage",
     "Trigger",
     "Trouble",
     "WebhookStatus",

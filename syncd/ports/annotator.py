@@ -65,6 +65,20 @@ class TaskHeader:
     task_key: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class TaskLineage:
+    """A task in a scan for what it was made of. `task_key` None: not made by syncd.
+
+    `meta`: the `NewTask.meta` it was made with; empty where that is no more. `retired`: why it was taken out of work;
+    empty while it is in work.
+    """
+
+    task_id: str
+    task_key: str | None
+    meta: JsonObject
+    retired: str = ""
+
+
 class Annotator(Protocol):
     """An annotation tool (one server of it)."""
 
@@ -167,6 +181,10 @@ class AnnotatorDataset(Protocol):
 
     def tasks(self) -> AsyncIterator[Sequence[TaskHeader]]:
         """Pages of all tasks that are there, in the order of numeric ids; complete or raising."""
+        ...
+
+    def lineages(self) -> AsyncIterator[Sequence[TaskLineage]]:
+        """As `tasks`, with what each was made of: what a lost state is made anew from."""
         ...
 
     async def ensure_webhook(self, url: str, secret: str) -> WebhookStatus:

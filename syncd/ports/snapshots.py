@@ -1,6 +1,6 @@
 """Versioned rows."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -66,10 +66,24 @@ class SnapshotStore(Protocol):
         """Prove that versions can be written here; what was found, in one line. ConfigError: they cannot, and why."""
         ...
 
+    async def newest(self, dataset: str) -> VersionInfo | None:
+        """The newest version; None where there is none yet."""
+        ...
+
     async def commit(
-        self, dataset: str, changes: Sequence[StagedChange], label_config: str, splits: Splits | None = None
+        self,
+        dataset: str,
+        changes: Sequence[StagedChange],
+        label_config: str,
+        splits: Splits | None = None,
+        *,
+        expected: int | None = None,
     ) -> VersionInfo | None:
         """Merge the changes as one new version; None when the table already holds all of them.
+
+        `expected`: only on top of that version (0: only where there is none yet). Conflict, and nothing was merged: rows
+        came since, by whomever; they are in a version now. So whoever read the newest number before the changes never
+        puts what is old over what is newer, however long it slept in between.
 
         `label_config`: its canonical text, kept with the version. An object keeps the split it has; one that comes
         new is given one by `splits` (None: it has none). Idempotent: the same changes again make no version. A
@@ -140,6 +154,10 @@ class SnapshotStore(Protocol):
 
     async def rows(self, dataset: str, number: int) -> list[Row]:
         """All rows of a version in order of annotation id. For tests and small tables. Rejected: no such version."""
+        ...
+
+    def pages(self, dataset: str, number: int) -> AsyncIterator[Sequence[Row]]:
+        """All rows of a version, some thousand at a time and in no order. Rejected: no such version."""
         ...
 
     async def diff(self, dataset: str, before: int, after: int) -> Diff:

@@ -60,17 +60,17 @@ class Subjects(Protocol):
         """
         ...
 
-    async def renew(self, claims: Sequence[Claim], *, lease: float) -> None:
-        """Hold claims for `lease` s from now. Those lost meanwhile are passed over."""
+    async def renew(self, claims: Sequence[Claim], *, lease: float) -> int:
+        """Hold claims for `lease` s from now. Those lost meanwhile are passed over; returns how many."""
         ...
 
-    async def settle(self, settlements: Sequence[Settlement]) -> None:
+    async def settle(self, settlements: Sequence[Settlement]) -> int:
         """Done removes the subject, again makes it due after its delay, dead puts it among the dead letters.
 
         One that was done as vanished leaves a tombstone: no part of the backlog and of no claim. A mark whose sequencer
         is not newer, and says so too, leaves it be; any other makes it due anew, to be looked at.
         A subject marked since its claim stays pending and due whatever the outcome; a settlement whose claim
-        was lost to another token has no effect.
+        was lost to another token has no effect; returns how many were.
         """
         ...
 
@@ -140,8 +140,23 @@ class Records(Protocol):
         """Open intents, oldest first."""
         ...
 
-    async def record(self, records: Sequence[Record], *, fulfils: str | None = None) -> None:
-        """Write records (by dataset and task key: insert or replace) and close the intent, in one transaction."""
+    async def record(self, records: Sequence[Record]) -> None:
+        """Write records (by dataset and task key: insert or replace), whatever was there. For what is made anew."""
+        ...
+
+    async def fulfil(self, marker: str, records: Sequence[Record]) -> list[Record]:
+        """Close an intent with records of the tasks that it made, in one transaction.
+
+        A task key that has a record already keeps it: somebody else found the tasks, and went on with them, or made
+        others. Returns the records whose task is the one that is recorded. Idempotent.
+        """
+        ...
+
+    async def amend(self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = ()) -> list[Record]:
+        """Replace records (before, after) that are as they were read, and mark, in one transaction.
+
+        One that was changed or forgotten meanwhile stays so; returns those that were written.
+        """
         ...
 
     async def abandon(self, marker: str) -> None:
@@ -160,8 +175,14 @@ class Staging(Protocol):
         """The tasks these annotations were last seen on; unknown annotations are left out."""
         ...
 
-    async def stage(self, dataset: str, changes: Sequence[StagedChange]) -> None:
-        """Put changes in, the newest per annotation id wins; durable on return. Idempotent."""
+    async def stage(
+        self, dataset: str, changes: Sequence[StagedChange], *, held: Sequence[Claim] | None = None
+    ) -> None:
+        """Put changes in, the newest per annotation id wins; durable on return. Idempotent.
+
+        `held`: only those of the tasks that these claims still hold; who lost its claim may have read what is old by
+        now. None: all.
+        """
         ...
 
     async def staged(self, dataset: str, *, limit: int) -> list[StagedChange]:
@@ -251,7 +272,22 @@ class Cursors(Protocol):
         ...
 
 
-class StateStore(Subjects, Records, Staging, Imports, Deliveries, Quarantine, Cursors, Protocol):
+class Leases(Protocol):
+    """What only one of several daemons should do at a time: the reconcile of a dataset, housekeeping.
+
+    A courtesy that saves work, no fence: who is paused longer than its lease may find another at it when it goes on.
+    """
+
+    async def hold(self, name: str, *, holder: str, seconds: float) -> bool:
+        """Take a lease for so long from now, or renew it; False: another holder has it, and it has not run out."""
+        ...
+
+    async def release(self, name: str, *, holder: str) -> None:
+        """Give a lease back, if this holder has it. Idempotent."""
+        ...
+
+
+class StateStore(Subjects, Records, Staging, Imports, Deliveries, Quarantine, Cursors, Leases, Protocol):
     """All roles on one database, and its life."""
 
     async def forget(self, dataset: str) -> None:

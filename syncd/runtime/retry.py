@@ -35,15 +35,16 @@ class Backoff:
 
     def share(self, claims: Sequence[Claim], error: SyncdError) -> list[Settlement]:
         """One error of a whole batch, for each of its claims. They stay a batch, because they get one delay."""
+        why, cause = str(error), error.cause
         if isinstance(error, Rejected):
-            return [Settlement(claim, Outcome.DEAD, str(error)) for claim in claims]
+            return [Settlement(claim, Outcome.DEAD, why, cause=cause) for claim in claims]
         if isinstance(error, Conflict):
-            return [Settlement(claim, Outcome.AGAIN, str(error), failed=False) for claim in claims]
+            return [Settlement(claim, Outcome.AGAIN, why, failed=False, cause=cause) for claim in claims]
         wish = error.retry_after if isinstance(error, Retryable) else None
         # a token revoked or a project gone while running is mended by a person, without a restart
         attempts = 30 if isinstance(error, ConfigError) else min(claim.attempts for claim in claims)
         delay = max(wish or 0.0, self.delay(attempts))
-        return [Settlement(claim, Outcome.AGAIN, str(error), delay=delay) for claim in claims]
+        return [Settlement(claim, Outcome.AGAIN, why, delay=delay, cause=cause) for claim in claims]
 
     def timed(self, settlement: Settlement, now: float, others_succeeded: float) -> Settlement:
         """Give a failed try its wait, or up when it has failed for too long while others of its lane did not.

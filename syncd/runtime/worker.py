@@ -1,7 +1,8 @@
 """The workers: claim a batch, run the one flow for its kind, settle it. Knows flows only as functions.
 
 Used by `service`. One dispatcher claims, and each lane (kind and dataset) that has something due gets a worker of
-its own, so a lane is worked on once at a time and one that hangs holds up no other.
+its own, so a lane is worked on once at a time and one that hangs holds up no other. Only a lane of objects gets a
+second one, which prepares its batch while the first waits for the annotator.
 """
 
 import asyncio
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 import structlog
 
 from syncd.domain.errors import Rejected, Retryable, SyncdError
-from syncd.domain.model import Claim, Kind, Outcome, Settlement
+from syncd.domain.model import Claim, Kind, Outcome, Settlement, Subject
 from syncd.ports import Clock, Lane, Subjects
+from syncd.runtime.metrics import count_lost, count_settled
 from syncd.runtime.retry import Backoff, splits
-from syncd.runtime.telemetry import count_settled
+from syncd.runtime.tracing import tracer
 
 log = structlog.get_logger()
 
@@ -23,6 +25,8 @@ Flow = Callable[[str, Sequence[Claim]], Awaitable[list[Settlement]]]
 
 IDLE_S = 1.0
 NAP_S = 0.05
+AHEAD_S = 0.1
+"""How long the first worker of a lane has been at it when a second one may join: so long a batch may gather."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,15 @@ class Pace:
 
     batch: int = 500
     lease: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one worker is at, since when (the clock's seconds)."""
+
+    lane: Lane
+    subjects: frozenset[Subject]
+    begun: float
 
 
 class Workers:
@@ -49,7 +62,7 @@ class Workers:
         self._clock = clock
         self._pace = pace
         self._backoff = backoff if isinstance(backoff, Mapping) else dict.fromkeys(Kind, backoff)
-        self._running: dict[asyncio.Task[None], Lane] = {}
+        self._running: dict[asyncio.Task[None], _Work] = {}
         self._succeeded: dict[Lane, float] = {}
 
     async def work(self, stop: asyncio.Event) -> None:
@@ -82,12 +95,24 @@ class Workers:
 
     async def start_one(self) -> bool:
         """Claim one batch and start a worker on it; False when nothing is due in a free lane."""
-        avoid = frozenset(self._running.values())
-        claims = await self._subjects.claim(limit=self._pace.batch, lease=self._pace.lease, avoid=avoid)
+        claimed = await self._subjects.claim(limit=self._pace.batch, lease=self._pace.lease, avoid=self._busy())
+        held = frozenset[Subject]().union(*(work.subjects for work in self._running.values()))
+        claims = [claim for claim in claimed if claim.subject not in held]  # a lease may have run out while we slept
         if claims:
             lane = (claims[0].subject.kind, claims[0].subject.dataset)
-            self._running[asyncio.create_task(self._work_on(lane, claims), name="worker {} {}".format(*lane))] = lane
+            work = _Work(lane, frozenset(claim.subject for claim in claims), self._clock.now())
+            self._running[asyncio.create_task(self._work_on(lane, claims), name="worker {} {}".format(*lane))] = work
         return bool(claims)
+
+    def _busy(self) -> frozenset[Lane]:
+        """The lanes that may get no other worker now."""
+        ready = self._clock.now() - AHEAD_S
+        begun: dict[Lane, list[float]] = {}
+        for work in self._running.values():
+            begun.setdefault(work.lane, []).append(work.begun)
+        return frozenset(
+            lane for lane, since in begun.items() if lane[0] is not Kind.OBJECT or len(since) > 1 or since[0] > ready
+        )
 
     async def finish(self) -> None:
         """Wait for the workers under way; raises the bug of any of them."""
@@ -104,18 +129,26 @@ class Workers:
                 log.warning("settle.failed", error=str(error))
 
     async def _work_on(self, lane: Lane, claims: list[Claim]) -> None:
-        holding = asyncio.create_task(self._hold(claims), name="hold {} {}".format(*lane))
-        try:
-            settlements = await self._attempt(lane, claims, splits(claims))
-        finally:
-            holding.cancel()
+        with tracer().work(lane, claims) as trace:
+            holding = asyncio.create_task(self._hold(claims), name="hold {} {}".format(*lane))
+            try:
+                settlements = await self._attempt(lane, claims, splits(claims))
+            finally:
+                holding.cancel()
+            settled = self._timed(lane, settlements)
+            lost = await self._subjects.settle(settled)
+            trace(settled)
+        count_settled(lane, settled, lost)
+        if lost:
+            log.warning("claim.lost", kind=lane[0], dataset=lane[1], subjects=lost)
+
+    def _timed(self, lane: Lane, settlements: list[Settlement]) -> list[Settlement]:
+        """Failed tries with their wait, or given up; and whether this lane succeeds is noted."""
         now = self._clock.now()
         if any(s.outcome is Outcome.DONE for s in settlements):
             self._succeeded[lane] = now
         others = self._succeeded.get(lane, 0.0)
-        settled = [self._backoff[lane[0]].timed(s, now, others) for s in settlements]
-        await self._subjects.settle(settled)
-        count_settled(lane, settled)
+        return [self._backoff[lane[0]].timed(s, now, others) for s in settlements]
 
     async def _attempt(self, lane: Lane, claims: list[Claim], halvings: int) -> list[Settlement]:
         """The flow's settlements; an expected error of the whole batch becomes one for each claim.
@@ -140,6 +173,7 @@ class Workers:
         while True:
             await asyncio.sleep(self._pace.lease / 3)
             try:
-                await self._subjects.renew(claims, lease=self._pace.lease)
+                lost = await self._subjects.renew(claims, lease=self._pace.lease)
+                count_lost(claims[0].subject.kind, "renew", lost)
             except SyncdError as error:
                 log.warning("lease.not_renewed", error=str(error))

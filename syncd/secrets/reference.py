@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from syncd.domain.errors import ConfigError, Problem
 from syncd.secrets.cache import CACHE, Manager, Place, Unreadable
+from syncd.secrets.files import text_of
 
 DOCKER_SECRETS = Path("/run/secrets")
 """Where Docker and Podman mount the secrets of a container."""
@@ -134,7 +135,7 @@ class SecretRef(BaseModel):
 
     def _from_file(self, path: Path, field: str) -> str:
         try:
-            return path.read_text(encoding="utf-8").strip()
+            return text_of(path)
         except OSError as error:
             found = f"{path}: {error.strerror}"
         except UnicodeDecodeError:

@@ -37,8 +37,10 @@ from syncd.ports import (
     Trigger,
 )
 from syncd.runtime.clock import SystemClock
+from syncd.runtime.metrics import SOURCE_LAG, count_quarantined
+from syncd.runtime.observed import observed_annotator, observed_state, observed_store
 from syncd.runtime.retry import Backoff
-from syncd.runtime.telemetry import count_quarantined
+from syncd.runtime.tracing import tracer
 from syncd.runtime.worker import Flow, Pace, Workers
 from syncd.secrets import warm
 from syncd.service.datasets import Builder
@@ -82,6 +84,13 @@ class Assembly:
 
     async def deliver(self, seen: Sequence[Seen], bad: Sequence[BadEvent] = (), *, source: str = "") -> None:
         """Keep what is bad, then mark what a source saw, for every dataset it belongs to; both durable on return."""
+        with tracer().span("take events", {"syncd.source": source, "syncd.events": len(seen)}):
+            await self._take(seen, bad, source)
+        if seen:
+            oldest = min(sight.observed_at for _, sight in seen)
+            SOURCE_LAG.labels(source).observe(max(0.0, self.clock.now() - oldest))
+
+    async def _take(self, seen: Sequence[Seen], bad: Sequence[BadEvent], source: str) -> None:
         if bad:
             await self.state.quarantine(source, bad)
             count_quarantined(source, bad)
@@ -206,9 +215,9 @@ async def assemble(config: Config, *, exclusive: bool, observing: bool = False) 
     await warm(secrets_of(config))
     _make_folder(config.data_dir)
     async with AsyncExitStack() as stack:
-        state = await open_state(config.state.url, clock, exclusive=exclusive)
+        state = observed_state(await open_state(config.state.url, clock, exclusive=exclusive), clock)
         stack.push_async_callback(state.close)
-        annotators = {name: p.factory(p.options, clock=clock) for name, p in config.annotators.items()}
+        annotators = {n: observed_annotator(p.factory(p.options, clock=clock)) for n, p in config.annotators.items()}
         for annotator in annotators.values():
             stack.push_async_callback(annotator.close)
         stores = open_stores(config, clock)
@@ -235,7 +244,8 @@ def buckets_of(config: Config, dataset: str) -> list[str]:
 
 def open_stores(config: Config, clock: Clock) -> Stores:
     """The stores of the configured buckets, without reaching any."""
-    return Stores({name: _bucket(name, bucket, clock) for name, bucket in config.buckets.items()}, clock)
+    buckets = {name: _bucket(name, bucket, clock) for name, bucket in config.buckets.items()}
+    return Stores(buckets, clock, watch=observed_store)
 
 
 def _bucket(name: str, bucket: BucketConfig, clock: Clock) -> ObjectStore:

@@ -14,13 +14,13 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from syncd.config import Config, secrets_of
+from syncd.config import RECEIVER, Config, secrets_of
 from syncd.domain.errors import ConfigError, Problem, Retryable
 from syncd.domain.model import Kind, Mark, Subject
 from syncd.ports import PushSource
 from syncd.runtime import garbage
+from syncd.runtime.metrics import count_request, metrics_page
 from syncd.runtime.supervisor import Job, Stop, notify, supervise
-from syncd.runtime.telemetry import count_request, metrics_page
 from syncd.secrets import keep_fresh
 from syncd.service.assembly import Assembly, assemble
 from syncd.service.greeting import greet
@@ -28,6 +28,7 @@ from syncd.service.media import media_route
 from syncd.service.newcomers import Newcomers
 from syncd.service.triggers import by_lane
 from syncd.service.upkeep import Upkeep
+from syncd.service.watching import admin_listening, traced, watched
 from syncd.sources.receiver import Inbox, Limits, Probes, Push, Receiver
 
 log = structlog.get_logger()
@@ -40,6 +41,7 @@ async def run(config: Config) -> None:
     """
     stop = Stop()
     async with assemble(config, exclusive=True) as parts, AsyncExitStack() as stack:
+        stack.enter_context(traced(config.telemetry))
         for source in parts.sources.values():
             with suppress(Retryable):  # its cloud is out of reach: its job says so, and goes on trying
                 await source.check()
@@ -66,18 +68,18 @@ async def run(config: Config) -> None:
 async def _listening(parts: Assembly, inboxes: Mapping[str, Inbox]) -> AsyncIterator[int]:
     """The receiver, from now to the end; yields its port. ConfigError when it cannot listen there."""
     config = parts.config.receiver
-    probes = Probes(partial(_ready, parts), metrics_page, count_request, partial(_degraded, parts))
+    probes = Probes(partial(_ready, parts), metrics_page, count_request, partial(_degraded, parts), [watched])
     limits = Limits(config.body_limit, header_timeout=config.header_timeout, body_timeout=config.body_timeout)
+    receiver = Receiver(inboxes, probes, limits, _pushes(parts))
+    others = [*_media(parts), *([receiver.add_metrics] if config.admin == RECEIVER else [])]
     async with AsyncExitStack() as stack:
         try:
-            listening = Receiver(inboxes, probes, limits, _pushes(parts)).listen(
-                config.host, config.port, *_media(parts)
-            )
-            port = await stack.enter_async_context(listening)
+            port = await stack.enter_async_context(receiver.listen(config.host, config.port, *others))
         except OSError:
             found = f"{config.host}:{config.port} is taken, or no address of this host"
             allowed = "another port or host, or end what listens there"
             raise ConfigError([Problem("receiver.port", found, allowed)]) from None
+        await stack.enter_async_context(admin_listening(parts.config, receiver))
         yield port
 
 

@@ -17,6 +17,7 @@ from syncd.domain.routing import Route, Routes
 from syncd.flows.contents import linked_variables
 from syncd.flows.context import Dataset, SnapshotPolicy
 from syncd.ports import Annotator, Clock, DatasetSpec, EventSource, ObjectStore, SnapshotStore, StateStore
+from syncd.runtime.observed import observed_snapshots
 from syncd.snapshots.store import LanceSnapshots
 from syncd.stores.views import views
 
@@ -63,7 +64,7 @@ class Builder:
         options = partial(where.resolved_options, f"datasets.{name}.snapshots")
         root = repr((where.url, sorted(options().items())))
         if root not in self._roots:
-            self._roots[root] = LanceSnapshots(where.url, clock=self.clock, storage_options=options)
+            self._roots[root] = observed_snapshots(LanceSnapshots(where.url, clock=self.clock, storage_options=options))
         return self._roots[root]
 
     def _lead(self, name: str, configured: DatasetConfig, layout: Layout) -> None:

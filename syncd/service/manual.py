@@ -44,10 +44,12 @@ async def _here(parts: Assembly, name: str, step: Callable[[str], None]) -> Vers
         step("collecting annotations")
         await workers.finish()
     step("committing")
-    newest = None
+    snapshots = parts.snapshots[name]
+    before = await snapshots.newest(name)
     while await parts.state.staged_count(name):
-        newest = await commit_staged(parts.datasets[name], parts.snapshots[name]) or newest
-    return newest
+        await commit_staged(parts.datasets[name], snapshots)
+    newest = await snapshots.newest(name)
+    return newest if newest != before else None
 
 
 async def _by_daemon(parts: Assembly, name: str, step: Callable[[str], None]) -> VersionInfo | None:

@@ -10,14 +10,24 @@ from syncd.flows.collect import schedule_snapshot
 from syncd.flows.context import Dataset
 from syncd.flows.reconcile import Caution, Course, Pace, reconcile_changes, reconcile_objects, reconcile_tasks
 from syncd.ports import WebhookStatus
+from syncd.runtime.metrics import (
+    DEGRADED,
+    RECONCILE_FAILURES,
+    count_found,
+    count_look,
+    show_backlog,
+    show_datasets,
+)
 from syncd.runtime.supervisor import notify, watchdog_interval
-from syncd.runtime.telemetry import RECONCILES, show_backlog
+from syncd.runtime.tracing import tracer
 from syncd.service.assembly import Assembly
 from syncd.service.triggers import remove_old_logs
 
 log = structlog.get_logger()
 
 KEEP_S = 5.0
+SHOW_S = 15.0
+"""Between two looks at what each dataset has open: it costs two small queries a dataset."""
 AFTER_FAILURE_S = 15.0
 MAINTAIN_S = 120.0
 COLLECT_S = 86400.0
@@ -37,6 +47,7 @@ class Upkeep:
         self._webhooks: dict[str, WebhookStatus] = {}
         self._refused_at: dict[str, float] = {}
         self._collected_at: dict[str, float] = {}
+        self._shown_at = 0.0
 
     def rescan(self, source: str) -> None:
         """A source says that it lost events, or that it listens now: list its buckets soon."""
@@ -84,6 +95,7 @@ class Upkeep:
             else:
                 counts = {"new": findings.new, "changed": findings.changed, "gone": findings.gone}
                 log.info("bucket.reconciled", dataset=dataset.name, seen=findings.seen, **counts)
+                count_found(dataset.name, counts)
                 if findings.resumed:
                     self._wake[dataset.name].set()
         if failures:
@@ -143,6 +155,7 @@ class Upkeep:
         await schedule_snapshot(dataset)  # rows staged outside a flow, by `dataset delete`
         counts = {"gone": findings.gone, "doubled": findings.doubled, "orphaned": findings.orphaned}
         log.info("tasks.reconciled", dataset=dataset.name, seen=findings.seen, **counts)
+        count_found(dataset.name, {f"task_{found}": count for found, count in counts.items()})
 
     async def versions(self, dataset: Dataset) -> None:
         """Announce versions and tag moves: after each commit, and on a timer what other processes made."""
@@ -181,10 +194,12 @@ class Upkeep:
             wake.clear()
             wait = min(AFTER_FAILURE_S, every())
             try:
-                await run()
+                with tracer().span(f"look for {look}", {"syncd.dataset": dataset.name}):
+                    await run()
                 wait = every()
-                RECONCILES.labels(dataset.name, look).inc()
+                count_look(dataset.name, look, self._parts.clock.now())
             except SyncdError as error:
+                RECONCILE_FAILURES.labels(look).inc()
                 log.warning("reconcile.failed", dataset=dataset.name, look=look, error=str(error))
             await _wait(wake, wait)
 
@@ -212,10 +227,21 @@ class Upkeep:
         while True:
             try:
                 show_backlog(await self._parts.state.backlog(), self._parts.clock.now())
+                await self._show_datasets()
                 notify("WATCHDOG=1")
             except SyncdError as error:
                 log.warning("state.unwell", error=str(error))
             await asyncio.sleep(every)
+
+    async def _show_datasets(self) -> None:
+        state, now = self._parts.state, self._parts.clock.now()
+        for name, source in self._parts.sources.items():
+            DEGRADED.labels(name).set(bool(getattr(source, "degraded", "")))
+        if now - self._shown_at < SHOW_S:
+            return
+        self._shown_at = now
+        names = list(self._parts.datasets)
+        show_datasets([(n, len(await state.intents(n)), await state.staged_count(n)) for n in names])
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

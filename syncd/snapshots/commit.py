@@ -9,7 +9,9 @@ missing:
 4. Set the Lance tags `vN` and `latest`, for those who open the table by Lance's own means.
 
 Two processes may commit at once: each merge is a Lance commit on top of the other, and gets a name of its own from
-whoever comes first. What was inserted, updated and deleted is counted against the name before.
+whoever comes first. What was inserted, updated and deleted is counted against the name before. One that expects a
+version merges on top of a table that holds just that version's rows, or not at all: Lance refuses its commit where
+another landed after it looked.
 """
 
 import os
@@ -20,7 +22,7 @@ from functools import partial
 
 import structlog
 
-from syncd.domain.errors import Rejected, Retryable
+from syncd.domain.errors import Conflict, Rejected, Retryable
 from syncd.domain.model import StagedChange, VersionInfo
 from syncd.domain.splits import Splits
 from syncd.ports import Clock
@@ -30,7 +32,7 @@ from syncd.snapshots.checksums import record
 from syncd.snapshots.cleanup import SPARE_S
 from syncd.snapshots.label_configs import keep_label_config
 from syncd.snapshots.location import Root
-from syncd.snapshots.names import Names
+from syncd.snapshots.names import Names, moved_on
 from syncd.snapshots.table import Table
 
 log = structlog.get_logger()
@@ -50,22 +52,40 @@ class Batch:
     changes: Sequence[StagedChange]
     label_config: str
     splits: Splits | None = None
+    expected: int | None = None
 
 
 def commit(root: Root, names: Names, batch: Batch, clock: Clock) -> VersionInfo | None:
     """Merge and name; None when every row was there and named. Blocking.
 
-    Raises Retryable, and Rejected when the table behind the names was removed.
+    Raises Retryable, Conflict where another version was expected, and Rejected when the table behind the names was
+    removed.
     """
-    newest = names.newest()
+    newest = names.newest() if batch.expected is None else names.expected(batch.expected)
     table = opened(root, names, newest)
     if table is None and any(change.row for change in batch.changes):
         table = Table.make(root, names.dataset)
     if table is None:
         return None
-    merged = merge(table, assign(root, table, batch.changes, batch.splits), clock)
     keep_config = partial(keep_label_config, root, names.dataset, batch.label_config)
+    try:
+        check = _no_check if batch.expected is None else partial(_check_holds, newest)
+        check(table)
+        merged = merge(table, assign(root, table, batch.changes, batch.splits), clock, check)
+    except Conflict:  # what came has to have its name, or no number ever tells of it
+        Naming(root, names, table, False, keep_config, clock).run(names.newest())
+        raise
     return Naming(root, names, table, merged, keep_config, clock).run(newest)
+
+
+def _check_holds(newest: VersionInfo | None, table: Table) -> None:
+    """Conflict where the table holds other rows than the version does; what maintenance made is the same."""
+    if table.merged_since(newest.table_version if newest else 0):
+        raise Conflict(moved_on(table.dataset, newest.number if newest else 0))
+
+
+def _no_check(_: Table) -> None:
+    """Any table will do."""
 
 
 def opened(root: Root, names: Names, newest: VersionInfo | None) -> Table | None:
@@ -79,10 +99,15 @@ def opened(root: Root, names: Names, newest: VersionInfo | None) -> Table | None
     return table
 
 
-def merge(table: Table, changes: Sequence[StagedChange], clock: Clock) -> bool:
-    """Step 1; whether anything was merged. A merge that took so long may have landed where garbage was collected."""
+def merge(
+    table: Table, changes: Sequence[StagedChange], clock: Clock, check: Callable[[Table], None] = _no_check
+) -> bool:
+    """Step 1; whether anything was merged. A merge that took so long may have landed where garbage was collected.
+
+    `check` is asked again whenever another commit was quicker.
+    """
     started = clock.now()
-    merged = table.merge(changes)
+    merged = table.merge(changes, check)
     took = clock.now() - started
     if took > SPARE_S / 2:
         raise Retryable(f"a commit to {table.dataset!r} stood still for {took:.0f} s: it has to be made again")

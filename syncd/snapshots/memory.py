@@ -3,16 +3,16 @@
 Nothing outlives the process; one process, one event loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from syncd.domain.diff import Diff, compare
-from syncd.domain.errors import Rejected
+from syncd.domain.errors import Conflict, Rejected
 from syncd.domain.model import Row, StagedChange, VersionInfo, digest
 from syncd.domain.splits import Known, Splits, assigned
 from syncd.ports import Clock, Collected, Damage, Retention, TagMove
 from syncd.snapshots.ledger import Entry, tag_moves
-from syncd.snapshots.names import gone, no_tag, version_number
+from syncd.snapshots.names import gone, moved_on, no_tag, version_number
 from syncd.snapshots.retention import doomed
 from syncd.snapshots.tags import Move, check_tag
 from syncd.snapshots.times import canonical
@@ -63,11 +63,24 @@ class MemorySnapshots:
         """Memory can always be written."""
         return "in memory"
 
+    async def newest(self, dataset: str) -> VersionInfo | None:
+        """As the port says."""
+        made = self._dataset(dataset).versions
+        return made[-1][0] if made else None
+
     async def commit(
-        self, dataset: str, changes: Sequence[StagedChange], label_config: str, splits: Splits | None = None
+        self,
+        dataset: str,
+        changes: Sequence[StagedChange],
+        label_config: str,
+        splits: Splits | None = None,
+        *,
+        expected: int | None = None,
     ) -> VersionInfo | None:
         """As the port says."""
         there = self._dataset(dataset)
+        if expected not in (None, len(there.versions)):
+            raise Conflict(moved_on(dataset, expected))
         before = there.versions[-1][1] if there.versions else {}
         if splits:
             changes = assigned(changes, splits, Known.of(before.values(), splits))
@@ -162,6 +175,10 @@ class MemorySnapshots:
         """As the port says."""
         rows = self._dataset(dataset).rows(number)
         return [rows[id_] for id_ in sorted(rows)]
+
+    async def pages(self, dataset: str, number: int) -> AsyncIterator[Sequence[Row]]:
+        """As the port says."""
+        yield await self.rows(dataset, number)
 
     async def diff(self, dataset: str, before: int, after: int) -> Diff:
         """As the port says."""

@@ -8,32 +8,36 @@ the keys of the whole table, twice where rows are deleted too. 1,000 mixed chang
 Rows that are replaced or deleted are marked so in their fragments, the new ones are one new fragment, and an
 annotation keeps its row id. What merge_insert does besides is to see that two commits at once insert the same key. Here
 every commit lists the table's oldest fragment, its latch, among those it changed: so of two at once Lance lets the
-second go no further, whatever they touched, and it is made again on top of the first. The first rows of a table, where
-there is no latch yet, may only come right behind its making; those that come when all are deleted go by merge_insert.
+second go no further, whatever they touched, and it is made again on top of the first. A table without rows has no
+latch: what comes to it is written over it, which Lance does only while nothing else came.
 """
 
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from syncd.domain.model import Row
 from syncd.snapshots.places import Place, places
-from syncd.snapshots.schema import KEY, SCHEMA, to_table
+from syncd.snapshots.schema import SCHEMA, to_table
 from syncd.snapshots.sql import is_in
 
 _ATTEMPTS = 50  # each that fails is one that another process made
 _PAUSE_S = 0.02
 _AT_ONCE = 8  # fragments
-_FIRST = 1  # the number of the table version that is made empty
+FIRST = 1
+"""The number of the table version that is made empty."""
 
 
-def merge(lance: Any, rows: Mapping[str, Row | None]) -> tuple[Any, bool]:
+def merge(
+    lance: Any, rows: Mapping[str, Row | None], check: Callable[[Any], None] = lambda _: None
+) -> tuple[Any, bool]:
     """Put rows in by annotation id (None: delete it). The Lance dataset behind it, and whether anything was to do.
 
-    Raises what Lance raises; its CommitConflictError when others keep committing.
+    `check` is called before it is tried again on top of another commit, and may refuse by raising. Raises what Lance
+    raises, too; its CommitConflictError when others keep committing.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         found = places(lance, rows.keys())
@@ -45,11 +49,12 @@ def merge(lance: Any, rows: Mapping[str, Row | None]) -> tuple[Any, bool]:
         try:
             return _committed(lance, upserts, found, [*replaced, *deleted]), True
         except OSError as error:
-            was = lance.version
+            was, empty = lance.version, not lance.get_fragments()
             lance.checkout_latest()
-            if attempt == _ATTEMPTS or not (_is_conflict(error) or (was == _FIRST and lance.version > was)):
+            if attempt == _ATTEMPTS or not (_is_conflict(error) or (empty and lance.version > was)):
                 raise
         time.sleep(random.uniform(0, _PAUSE_S * attempt))  # noqa: S311 - jitter
+        check(lance)
     raise AssertionError
 
 
@@ -113,9 +118,6 @@ def _first_rows(lance: Any, upserts: Sequence[Row]) -> Any:
     """Rows for a table without any. Without retries Lance writes over the empty version it came with, or nothing."""
     from lance import LanceOperation  # noqa: PLC0415
 
-    if lance.version == _FIRST:
-        first = LanceOperation.Overwrite(SCHEMA, _written(lance, upserts, {}))
-        options = {"storage_options": lance.latest_storage_options(), "enable_stable_row_ids": True}
-        return lance.commit(lance, first, read_version=_FIRST, max_retries=0, **options)
-    lance.merge_insert(KEY).when_matched_update_all().when_not_matched_insert_all().execute(to_table(upserts))
-    return lance
+    first = LanceOperation.Overwrite(SCHEMA, _written(lance, upserts, {}))
+    options = {"storage_options": lance.latest_storage_options(), "enable_stable_row_ids": True}
+    return lance.commit(lance, first, read_version=lance.version, max_retries=0, **options)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 
-from syncd.domain.errors import Rejected
+from syncd.domain.errors import Conflict, Rejected
 from syncd.domain.model import VersionInfo
 from syncd.snapshots.ledger import Entry, Ledger
 from syncd.snapshots.location import Root
@@ -30,12 +30,13 @@ def version_number(name: str) -> int | None:
 
 
 class Names:
-    """The named versions of one dataset. Blocking; remembers only how far its ledger was read."""
+    """The named versions of one dataset. Blocking; remembers how far its ledger was read, and what it last found."""
 
     def __init__(self, root: Root, dataset: str) -> None:
         self.root = root
         self.dataset = dataset
         self.ledger = Ledger(root, dataset)
+        self._found: VersionInfo | None = None
 
     def exist(self) -> bool:
         """Whether any version was named yet."""
@@ -84,7 +85,17 @@ class Names:
         info = self._hint() or self._last_listed()
         while later := self.get(info.number + 1 if info else 1):
             info = later
+        self._found = info
         return info
+
+    def expected(self, number: int) -> VersionInfo | None:
+        """The version that was the newest a moment ago, 0: none was; no request where `newest` told. Conflict: gone."""
+        if number == 0:
+            return None
+        known = self._found if self._found and self._found.number == number else self.get(number)
+        if known is None:
+            raise Conflict(f"{self.dataset} has no version v{number} any more: it was made anew meanwhile")
+        return known
 
     def _hint(self) -> VersionInfo | None:
         data = self.root.read(f"{self.dataset}/latest.json")
@@ -140,6 +151,11 @@ def gone(dataset: str, number: int, at: float, oldest: int) -> str:
     """What is said of a version that garbage collection took."""
     day = datetime.fromtimestamp(at, UTC).date().isoformat()
     return f"v{number} of {dataset!r} was removed by garbage collection on {day}; the oldest kept is v{oldest}"
+
+
+def moved_on(dataset: str, expected: int | None) -> str:
+    """What is said to a commit that comes too late."""
+    return f"{dataset} has rows that came after v{expected}: read again what is staged"
 
 
 def no_tag(dataset: str, tag: str, tags: Iterable[str]) -> str:

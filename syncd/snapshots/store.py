@@ -7,7 +7,7 @@ and everything is safe against other processes.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -82,11 +82,21 @@ class LanceSnapshots:
         self._probed = True
         return str(found)
 
+    async def newest(self, dataset: str) -> VersionInfo | None:
+        """As the port says."""
+        return await asyncio.to_thread(self._of(dataset).newest)
+
     async def commit(
-        self, dataset: str, changes: Sequence[StagedChange], label_config: str, splits: Splits | None = None
+        self,
+        dataset: str,
+        changes: Sequence[StagedChange],
+        label_config: str,
+        splits: Splits | None = None,
+        *,
+        expected: int | None = None,
     ) -> VersionInfo | None:
         """As the port says. A cancelled caller is held until the commit under way has ended."""
-        names, batch = self._of(dataset), Batch(changes, label_config, splits)
+        names, batch = self._of(dataset), Batch(changes, label_config, splits, expected)
         return await self._write(dataset, lambda: commit(names.root, names, batch, self._clock))
 
     async def versions(self, dataset: str) -> list[VersionInfo]:
@@ -145,6 +155,12 @@ class LanceSnapshots:
     async def rows(self, dataset: str, number: int) -> list[Row]:
         """As the port says."""
         return await asyncio.to_thread(lambda: self._version(dataset, number).rows())
+
+    async def pages(self, dataset: str, number: int) -> AsyncIterator[Sequence[Row]]:
+        """As the port says."""
+        pages = (await asyncio.to_thread(self._version, dataset, number)).pages()
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            yield page
 
     async def diff(self, dataset: str, before: int, after: int) -> Diff:
         """As the port says."""

@@ -10,7 +10,7 @@ change, also over a compaction and a clean-up.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -20,12 +20,13 @@ from syncd.snapshots.change import Change
 from syncd.snapshots.damage import MEND, is_damage
 from syncd.snapshots.forks import refuse_in_fork
 from syncd.snapshots.location import Root, summary
-from syncd.snapshots.merging import merge
+from syncd.snapshots.merging import FIRST, merge
 from syncd.snapshots.schema import KEY, SCHEMA, to_rows
 from syncd.snapshots.sql import MANY, is_in, quoted
 from syncd.snapshots.sums import manifest_is_sound
 
 _FACTS = [KEY, "digest", "status"]
+_PAGE = 1_000
 _ABSENT = re.compile(r"was not found|Version not found")
 _EXISTS = re.compile(r"already exists")
 _TROUBLE = re.compile(r"\(IO\)|IO error|External error|conflict|Timeout|timed out|concurrent|retry", re.IGNORECASE)
@@ -93,10 +94,14 @@ class Table:
 
     # ------------------------------------------------------------ write
 
-    def merge(self, changes: Sequence[StagedChange]) -> bool:
-        """Put in what the table does not hold yet, in one commit; False when it holds everything."""
+    def merge(self, changes: Sequence[StagedChange], check: "Callable[[Table], None]" = lambda _: None) -> bool:
+        """Put in what the table does not hold yet, in one commit; False when it holds everything.
+
+        `check` is called with the table as another commit left it which came first; this one ends with what it raises.
+        """
+        rows = {change.annotation_id: change.row for change in changes}
         with lance_errors(f"committing to the snapshots of {self.dataset!r}"):
-            self.lance, merged = merge(self.lance, {change.annotation_id: change.row for change in changes})
+            self.lance, merged = merge(self.lance, rows, lambda lance: check(Table(self.dataset, lance)))
         return merged
 
     def tagged(self, tag: str) -> int | None:
@@ -143,11 +148,16 @@ class Table:
         with lance_errors(f"listing the versions of {self.dataset!r}"):
             return [int(found["version"]) for found in self.lance.version_refs()]
 
+    def merged_since(self, before: int) -> bool:
+        """Whether rows came or went since an older table version (0: the empty table)."""
+        return self.version > max(before, FIRST) and bool(self._merges(max(before, FIRST), self.version))
+
     def merges(self, after: int) -> list[int]:
         """The table versions between `after` and this one that brought or took rows: not those of maintenance."""
-        if after + 1 >= self.version:
-            return []
-        operations, between = library().LanceOperation, [v for v in self.history() if after < v < self.version]
+        return self._merges(after, self.version - 1) if after + 1 < self.version else []
+
+    def _merges(self, after: int, last: int) -> list[int]:
+        operations, between = library().LanceOperation, [v for v in self.history() if after < v <= last]
         with lance_errors(f"reading the history of {self.dataset!r}"):
             done = {version: self.lance.read_transaction(version).operation for version in between}
         return sorted(v for v, made in done.items() if isinstance(made, operations.Update | operations.Overwrite))
@@ -217,6 +227,12 @@ class Table:
         """All rows in order of annotation id."""
         with lance_errors(f"reading the snapshots of {self.dataset!r}"):
             return sorted(to_rows(self._scan(SCHEMA.names).to_pylist()), key=lambda row: row.annotation_id)
+
+    def pages(self) -> Iterator[list[Row]]:
+        """All rows, some thousand at a time and in no order."""
+        with lance_errors(f"reading the snapshots of {self.dataset!r}"):
+            for batch in self.lance.to_batches(columns=SCHEMA.names, batch_size=_PAGE):
+                yield to_rows(batch.to_pylist())
 
     def rows_of(self, ids: Iterable[str]) -> list[Row]:
         """The rows of these annotations, those that are there, in no order."""

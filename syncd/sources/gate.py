@@ -6,6 +6,7 @@ which may hold others. Metrics have bounded labels: configured source names, and
 """
 
 from collections.abc import Mapping
+from functools import cache
 
 import structlog
 from prometheus_client import Counter
@@ -62,4 +63,10 @@ class Gate:
 
     def _add(self, outcome: str, reason: str, events: int) -> None:
         if events:
-            EVENTS.labels(self._source, outcome, reason).inc(events)
+            _counter(self._source, outcome, reason).inc(events)
+
+
+@cache
+def _counter(source: str, outcome: str, reason: str) -> Counter:
+    """The counter of these labels, which are few: to look it up there takes longer than to count."""
+    return EVENTS.labels(source, outcome, reason)

@@ -6,20 +6,21 @@ then 2xx. What may be our own fault is 503 with Retry-After, because some sender
 Bodies are never logged: Label Studio's hold project secrets.
 """
 
-import asyncio
 import hmac
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import hdrs, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Middleware
 
 from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.ports import WEBHOOK_SECRET_HEADER, Pushed, Reply
+from syncd.sources.bodies import Bodies
+from syncd.sources.connections import Runner
 from syncd.sources.openapi import openapi_page
 
 if TYPE_CHECKING:
@@ -30,24 +31,10 @@ log = structlog.get_logger()
 RETRY_AFTER_S = 5
 _LEAVE_S = 5.0
 """So long may requests that are under way hold up the end: somebody who reads slowly would do so for a minute."""
-_SMALL = 64 * 1024
-"""Bytes of each body that are always room for: notifications are small, and whoever fills the room with large bodies
-before anybody knows who he is keeps none of them away."""
-_DECODED = {"", "identity", "gzip", "deflate"}
-"""Content encodings aiohttp undoes by itself, one at a time, within the limit of the body."""
+_LINGER_S = 2.0
+"""So long whoever still sends what was refused may do so: time for the answer to arrive before the connection ends."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class _NoInput(logging.Filter):
-    """Keeps what is no HTTP out of the log: aiohttp would write where it broke, which may be in a token."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-_server_log = logging.getLogger(__name__)
-_server_log.addFilter(_NoInput())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +44,7 @@ class Limits:
     `bodies`: so many bodies of full size may be held at once, by all senders together.
     """
 
-    body: int = 16 * 1024 * 1024
+    body: int = 8 * 1024 * 1024
     bodies: int = 16
     header_timeout: float = 10.0
     body_timeout: float = 30.0
@@ -95,6 +82,8 @@ class Probes:
     count: Callable[[str, int], None]
     """Called with the route's name and the status of every answer."""
     notes: Callable[[], Iterable[str]] = tuple
+    around: Sequence[Middleware] = ()
+    """What every request passes through first."""
 
 
 class Receiver:
@@ -111,33 +100,54 @@ class Receiver:
         self._pushes = {} if pushes is None else pushes
         self._probes = probes
         self._limits = limits
-        self._held = 0
+        self._bodies = Bodies(limit=limits.body, room=limits.bodies * limits.body, patience=limits.body_timeout)
 
     @asynccontextmanager
     async def listen(self, host: str, port: int, *others: Callable[[web.UrlDispatcher], None]) -> "AsyncIterator[int]":
         """Serve until the context ends; yields the port (that the system chose, for port 0). `others` add their routes.
 
-        Raises OSError when the address cannot be bound.
+        Metrics are not among them, unless `add_metrics` is. Raises OSError when the address cannot be bound.
         """
-        app = web.Application(client_max_size=self._limits.body, middlewares=[self._shield])
-        app.router.add_post("/webhooks/{tail:.+}", self._webhook, name="webhook")
-        app.router.add_route("*", "/events/{tail:.+}", self._event, name="events")
-        app.router.add_get("/openapi.json", _openapi, name="openapi")
-        for add_routes in others:
+        async with self._serving(host, port, self._add_senders, *others, self._add_health) as bound:
+            yield bound
+
+    @asynccontextmanager
+    async def listen_aside(self, host: str, port: int) -> "AsyncIterator[int]":
+        """As `listen`, but health and metrics only: for those who watch, at an address that senders need not reach."""
+        async with self._serving(host, port, self._add_health, self.add_metrics) as bound:
+            yield bound
+
+    def _add_senders(self, router: web.UrlDispatcher) -> None:
+        router.add_post("/webhooks/{tail:.+}", self._webhook, name="webhook")
+        router.add_route("*", "/events/{tail:.+}", self._event, name="events")
+        router.add_get("/openapi.json", _openapi, name="openapi")
+
+    def _add_health(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/livez", _live, name="livez")
+        router.add_get("/readyz", self._ready, name="readyz")
+
+    def add_metrics(self, router: web.UrlDispatcher) -> None:
+        """Add the page for Prometheus."""
+        router.add_get("/metrics", self._metrics, name="metrics")
+
+    @asynccontextmanager
+    async def _serving(
+        self, host: str, port: int, *routes: Callable[[web.UrlDispatcher], None]
+    ) -> "AsyncIterator[int]":
+        app = web.Application(middlewares=[*self._probes.around, self._shield])
+        for add_routes in routes:
             add_routes(app.router)
-        app.router.add_get("/livez", _live, name="livez")
-        app.router.add_get("/readyz", self._ready, name="readyz")
-        app.router.add_get("/metrics", self._metrics, name="metrics")
-        # aiohttp has no limit for a header of its own; its keep-alive timer runs from the connection on, and also
+        # aiohttp has no limit for the time of a header; its keep-alive timer runs from the connection on, and also
         # while a header trickles in. Senders keep few connections: an idle one is worth no more than a slow header.
         patience = self._limits.header_timeout
-        runner = web.AppRunner(
+        runner = Runner(
             app,
+            refused=partial(self._probes.count, "none"),
             access_log=None,
             keepalive_timeout=patience,
-            lingering_time=patience,
+            lingering_time=min(patience, _LINGER_S),
             shutdown_timeout=_LEAVE_S,
-            logger=_server_log,
+            auto_decompress=False,
         )
         await runner.setup()
         try:
@@ -168,7 +178,7 @@ class Receiver:
         if request.content_type != "application/json":
             return web.Response(status=415, text="Send application/json.")
         try:
-            async with self._body(request) as body:
+            async with self._bodies.of(request) as body:
                 await inbox.accept(body)
         except Rejected as error:
             return web.Response(status=400, text=str(error))
@@ -183,47 +193,13 @@ class Receiver:
         if request.method not in push.methods:
             raise web.HTTPMethodNotAllowed(request.method, push.methods)
         try:
-            async with self._body(request) as body:
-                reply = await push.receive(Pushed(request.method, _headers(request), dict(request.query), body))
+            async with self._bodies.of(request) as body:
+                reply = await push.receive(Pushed(request.method, _headers(request), _query(request), body))
         except Rejected as error:
             return web.Response(status=400, text=str(error))
         except SyncdError as error:  # a secret that cannot be read is no fault of the sender
             return _postponed(request, error)
         return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
-
-    @asynccontextmanager
-    async def _body(self, request: web.Request) -> "AsyncIterator[bytes]":
-        """The body, decoded; it takes room until the context ends.
-
-        As an answer where it does not come, or not within the limits. Retryable: there is no room now.
-        """
-        body = bytearray()
-        try:
-            await self._read(request, body)
-            yield bytes(body)
-        finally:
-            self._held -= max(0, len(body) - _SMALL)
-
-    async def _read(self, request: web.Request, body: bytearray) -> None:
-        if ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, [])).strip().lower() not in _DECODED:
-            raise web.HTTPUnsupportedMediaType
-        try:
-            async with asyncio.timeout(self._limits.body_timeout):
-                async for piece in request.content.iter_any():
-                    self._take(body, piece)
-        except TimeoutError:
-            raise web.HTTPRequestTimeout from None
-        except (HttpProcessingError, web.RequestPayloadError) as error:  # bad chunks, a broken gzip, cut off
-            raise web.HTTPBadRequest from error
-
-    def _take(self, body: bytearray, piece: bytes) -> None:
-        before = max(0, len(body) - _SMALL)
-        body += piece
-        self._held += max(0, len(body) - _SMALL) - before
-        if len(body) > self._limits.body:
-            raise web.HTTPRequestEntityTooLarge(self._limits.body, len(body))
-        if self._held > self._limits.bodies * self._limits.body:
-            raise Retryable("all that senders may hold of our memory is held by bodies that are being read")
 
     async def _ready(self, _: web.Request) -> web.Response:
         reason = await self._probes.ready()
@@ -261,6 +237,10 @@ def _headers(request: web.Request) -> dict[str, str]:
         key = name.lower()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
     return headers
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    return dict(request.query) if request.query_string else {}
 
 
 def _authentic(request: web.Request, secret: str) -> bool:

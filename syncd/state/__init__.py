@@ -4,8 +4,8 @@
 the reference in memory. Both are a `ports.StateStore`. Used by `service`; tests of flows run on the reference.
 """
 
-from syncd.state.database import state_file
 from syncd.state.memory import MemoryState
-from syncd.state.sql import SqlState, holder_of, open_state
+from syncd.state.opening import holder_of, open_state, state_file
+from syncd.state.sql import SqlState
 
 __all__ = ["MemoryState", "SqlState", "holder_of", "open_state", "state_file"]

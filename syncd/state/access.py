@@ -1,36 +1,30 @@
-"""How the state store reaches its database: reads in threads of their own, writes through the one writer.
+"""How the state store and its roles, which stand in modules of their own, reach the database."""
 
-The base of `SqlState` and of its roles that stand in modules of their own.
-"""
-
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
+from syncd.ports import Clock
 from syncd.state.bell import Bell
-from syncd.state.database import failures_named
-from syncd.state.writer import Writer
+from syncd.state.database import Database
 
-_READERS = 4  # reads at once; each has a connection and a thread
 _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
 
 
 class Access:
-    """An open database. `life` releases it; `bell` is rung when a subject may have become due."""
+    """An open database. `bell` is rung when a subject may have become due; times are those of `clock`."""
 
-    def __init__(self, engine: Engine, writer: Writer, path: Path, life: ExitStack) -> None:
-        self._engine = engine
-        self._writer = writer
-        self._path = path
-        self._life = life
-        self._bell = Bell()
-        self._readers = life.enter_context(ThreadPoolExecutor(_READERS, thread_name_prefix="state-reader"))
+    def __init__(self, database: Database, clock: Clock, bell: Bell) -> None:
+        self._database = database
+        self._clock = clock
+        self._bell = bell
+
+    @property
+    def database(self) -> Database:
+        """Where statements run; for what is of no role, such as a copy of all rows."""
+        return self._database
 
     async def _read(
         self,
@@ -38,11 +32,7 @@ class Access:
         *args: _Args.args,
         **kwargs: _Args.kwargs,
     ) -> _Result:
-        def read() -> _Result:
-            with failures_named(self._path), self._engine.connect() as connection:
-                return statement(connection, *args, **kwargs)
-
-        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
+        return await self._database.read(lambda connection: statement(connection, *args, **kwargs))
 
     async def _write(
         self,
@@ -50,4 +40,4 @@ class Access:
         *args: _Args.args,
         **kwargs: _Args.kwargs,
     ) -> _Result:
-        return await self._writer.run(lambda connection: statement(connection, *args, **kwargs))
+        return await self._database.write(lambda connection: statement(connection, *args, **kwargs))

@@ -20,6 +20,9 @@ class Bell:
         """Take this before looking at the state, so that no ring between the look and the wait is missed."""
         return self._rung
 
+    async def close(self) -> None:
+        """Ring no more. Idempotent."""
+
 
 async def wait_for(ticket: asyncio.Event, clock: Clock, seconds: float) -> None:
     """Return at the next ring, or after so many seconds of the clock."""

@@ -7,37 +7,31 @@ works, so each method is atomic on its event loop.
 import itertools
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from itertools import groupby
 from operator import attrgetter
-from typing import TypeVar
 
 from syncd.domain.model import (
     Claim,
     DeadLetter,
-    Intent,
     Kind,
     Mark,
-    ObjectRef,
-    Record,
     Settlement,
     StagedChange,
     Subject,
 )
-from syncd.ports import Backlog, Clock, KnownVersion, Lane
+from syncd.ports import Backlog, Clock, Lane
 from syncd.state import rules
 from syncd.state.bell import Bell, wait_for
 from syncd.state.memory_deliveries import MemoryDeliveries
 from syncd.state.memory_imports import MemoryImports
+from syncd.state.memory_leases import MemoryLeases
 from syncd.state.memory_quarantine import MemoryQuarantine
+from syncd.state.memory_records import MemoryRecords
 from syncd.state.rules import Entry
 
-_PAGE = 1000
-_Item = TypeVar("_Item")
 
-
-class MemoryState(MemoryDeliveries, MemoryQuarantine, MemoryImports):
+class MemoryState(MemoryRecords, MemoryDeliveries, MemoryQuarantine, MemoryImports, MemoryLeases):
     """A `StateStore` made of dicts. A dict keeps the order of first insertion: ties go to the older entry."""
 
     def __init__(self, clock: Clock) -> None:
@@ -45,8 +39,6 @@ class MemoryState(MemoryDeliveries, MemoryQuarantine, MemoryImports):
         self._clock = clock
         self._bell = Bell()
         self._entries: dict[Subject, Entry] = {}
-        self._records: dict[tuple[str, str], Record] = {}
-        self._intents: dict[str, Intent] = {}
         self._staged: dict[tuple[str, str], StagedChange] = {}
         self._known: dict[tuple[str, str], tuple[str, str]] = {}
         self._cursors: dict[str, str] = {}
@@ -74,22 +66,29 @@ class MemoryState(MemoryDeliveries, MemoryQuarantine, MemoryImports):
         alive = [e for e in self._entries.values() if e.ready_at is not None]
         return sorted(alive, key=_ready_at)
 
-    async def renew(self, claims: Sequence[Claim], *, lease: float) -> None:
+    async def renew(self, claims: Sequence[Claim], *, lease: float) -> int:
         """See `Subjects.renew`."""
-        until = self._clock.now() + lease
+        until, lost = self._clock.now() + lease, 0
         for claim in claims:
             entry = self._entries.get(claim.subject)
             if entry and rules.held(entry, claim):
                 self._entries[claim.subject] = rules.claimed(entry, claim.token, until)
+            else:
+                lost += 1
+        return lost
 
-    async def settle(self, settlements: Sequence[Settlement]) -> None:
+    async def settle(self, settlements: Sequence[Settlement]) -> int:
         """See `Subjects.settle`."""
+        lost = 0
         for settlement in settlements:
             subject = settlement.claim.subject
             entry = self._entries.get(subject)
             if entry and rules.held(entry, settlement.claim):
                 self._put(subject, rules.settled(entry, settlement, self._clock.now()))
+            else:
+                lost += 1
         self._bell.ring()
+        return lost
 
     def _put(self, subject: Subject, entry: Entry | None) -> None:
         if entry is None:
@@ -146,70 +145,6 @@ class MemoryState(MemoryDeliveries, MemoryQuarantine, MemoryImports):
         self._bell.ring()
         return len(dead)
 
-    # ------------------------------------------------------------ records
-
-    async def records(self, dataset: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, list[Record]]:
-        """See `Records.records`."""
-        wanted = set(refs)
-        ours = sorted((r for r in self._of(dataset) if r.ref in wanted), key=_object_order)
-        return {ref: list(records) for ref, records in groupby(ours, attrgetter("ref"))}
-
-    def _of(self, dataset: str) -> Iterable[Record]:
-        return [record for record in self._records.values() if record.dataset == dataset]
-
-    async def by_task(self, dataset: str, task_ids: Sequence[str]) -> dict[str, list[Record]]:
-        """See `Records.by_task`."""
-        wanted, found = set(task_ids), defaultdict(list)
-        for record in sorted(self._of(dataset), key=attrgetter("task_key")):
-            if record.task_id in wanted:
-                found[record.task_id].append(record)
-        return dict(found)
-
-    async def task_keys(self, dataset: str, keys: Sequence[str]) -> set[str]:
-        """See `Records.task_keys`."""
-        return {record.task_key for record in self._of(dataset)} & set(keys)
-
-    async def walk(self, dataset: str, bucket: str, *, after: str = "") -> AsyncIterator[Sequence[Record]]:
-        """See `Records.walk`: text sorts by code point, which is the order of its UTF-8 bytes."""
-        ours = [r for r in self._of(dataset) if r.ref.bucket == bucket and r.ref.key > after]
-        objects = groupby(sorted(ours, key=_object_order), attrgetter("ref"))
-        for page in _pages([list(records) for _, records in objects]):
-            yield list(itertools.chain.from_iterable(page))
-
-    async def walk_versions(
-        self, dataset: str, bucket: str, *, after: str = "", upto: str | None = None
-    ) -> AsyncIterator[Sequence[KnownVersion]]:
-        """See `Records.walk_versions`."""
-        async for page in self.walk(dataset, bucket, after=after):
-            within = [r for r in page if upto is None or r.ref.key <= upto]
-            if not within:
-                return
-            yield [(r.ref.key, r.etag, r.version_id, r.state.value, bool(r.parts)) for r in within]
-
-    async def walk_tasks(self, dataset: str) -> AsyncIterator[Sequence[Record]]:
-        """See `Records.walk_tasks`."""
-        for page in _pages(sorted(self._of(dataset), key=lambda r: (rules.task_order(r.task_id), r.task_key))):
-            yield page
-
-    async def intend(self, intent: Intent) -> None:
-        """See `Records.intend`; the same marker again replaces the intent."""
-        self._intents[intent.marker] = intent
-
-    async def intents(self, dataset: str) -> list[Intent]:
-        """See `Records.intents`."""
-        ours = [i for i in self._intents.values() if i.dataset == dataset]
-        return sorted(ours, key=attrgetter("created_at"))
-
-    async def record(self, records: Sequence[Record], *, fulfils: str | None = None) -> None:
-        """See `Records.record`."""
-        self._records.update({(r.dataset, r.task_key): r for r in records})
-        if fulfils is not None:
-            self._intents.pop(fulfils, None)
-
-    async def abandon(self, marker: str) -> None:
-        """See `Records.abandon`."""
-        self._intents.pop(marker, None)
-
     # ------------------------------------------------------------ staging
 
     async def known(self, dataset: str, task_ids: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -226,8 +161,13 @@ class MemoryState(MemoryDeliveries, MemoryQuarantine, MemoryImports):
         found = {self._known[dataset, a][0] for a in annotation_ids if (dataset, a) in self._known}
         return sorted(found, key=rules.task_order)
 
-    async def stage(self, dataset: str, changes: Sequence[StagedChange]) -> None:
+    async def stage(
+        self, dataset: str, changes: Sequence[StagedChange], *, held: Sequence[Claim] | None = None
+    ) -> None:
         """See `Staging.stage`; what waits already keeps its `seq`."""
+        if held is not None:
+            ours = {c.subject.id for c in held if rules.held(self._entries.get(c.subject), c)}
+            changes = [change for change in changes if change.task_id in ours]
         for change in rules.newest(changes):
             name = (dataset, change.annotation_id)
             waiting = self._staged.get(name)
@@ -286,11 +226,3 @@ def _ready_at(entry: Entry) -> float:
 
 def _lane(entry: Entry) -> Lane:
     return entry.subject.kind, entry.subject.dataset
-
-
-def _object_order(record: Record) -> tuple[ObjectRef, int, tuple[int, str]]:
-    return record.ref, record.serial, rules.task_order(record.task_id)
-
-
-def _pages(items: Sequence[_Item]) -> Iterable[Sequence[_Item]]:
-    return (items[start : start + _PAGE] for start in range(0, len(items), _PAGE))

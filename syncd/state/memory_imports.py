@@ -11,6 +11,7 @@ class MemoryImports:
     """See `ports.Imports`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._imported: dict[tuple[str, ObjectRef, str], tuple[ImportedAnswer, bool]] = {}
 
     async def want(self, dataset: str, answers: Sequence[ImportedAnswer]) -> int:

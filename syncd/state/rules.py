@@ -22,13 +22,16 @@ from syncd.domain.notifications import EXCERPT, BadEvent
 from syncd.domain.planning import agree, newer, order, says_nothing_new
 from syncd.ports import Quarantined
 
+TRACES_KEPT = 16
+"""Traces of marks that a subject remembers: the first, for work goes on in it, and those that came last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A subject in the set. `token` is set while it is claimed; `lease_until` is when that claim lapses.
 
     `gone_at`: when it was settled as vanished. Nothing is to be done then; the entry is a tombstone, by which a late
-    event of before is known as old.
+    event of before is known as old. `traces`: those of its marks, a space between.
     """
 
     subject: Subject
@@ -43,6 +46,7 @@ class Entry:
     dead_at: float | None = None
     reason: str = ""
     gone_at: float | None = None
+    traces: str | None = None
 
     @property
     def ready_at(self) -> float | None:
@@ -56,7 +60,7 @@ def marked(entry: Entry | None, mark: Mark, now: float) -> Entry:
     """The entry after a mark. A running claim keeps its lease: the generation tells its settlement."""
     due_at = now + mark.delay
     if entry is None:
-        return Entry(mark.subject, 1, due_at, now, mark.observation)
+        return Entry(mark.subject, 1, due_at, now, mark.observation, traces=mark.trace)
     if _changes_nothing(entry, mark):
         return entry
     waits = entry.ready_at is not None
@@ -68,7 +72,17 @@ def marked(entry: Entry | None, mark: Mark, now: float) -> Entry:
         observation=_believed(entry, mark.observation),
         attempts=0,
         failing_since=None,
+        traces=_traced(alive, mark.trace),
     )
+
+
+def _traced(entry: Entry, trace: str | None) -> str | None:
+    known = entry.traces.split(" ") if entry.traces else []
+    if trace is None or trace in known:
+        return entry.traces
+    if len(known) == TRACES_KEPT:
+        del known[1]
+    return " ".join([*known, trace])
 
 
 def _changes_nothing(entry: Entry, mark: Mark) -> bool:
@@ -108,7 +122,9 @@ def claimed(entry: Entry, token: str, until: float) -> Entry:
 
 def claim_of(entry: Entry) -> Claim:
     """A claimed entry as its holder sees it."""
-    return Claim(entry.subject, entry.generation, entry.observation, entry.attempts, entry.failing_since, entry.token)
+    traces = tuple(entry.traces.split(" ")) if entry.traces else ()
+    tried = (entry.attempts, entry.failing_since)
+    return Claim(entry.subject, entry.generation, entry.observation, *tried, entry.token, entry.first_marked_at, traces)
 
 
 def held(entry: Entry | None, claim: Claim) -> bool:
@@ -135,18 +151,21 @@ def _tombstone(free: Entry, now: float) -> Entry:
     """What is left of an object that vanished: up to which of its events nothing is news."""
     seen = free.observation
     known = Observation(seen.observed_at if seen else now, sequencer=seen.sequencer if seen else None, gone=True)
-    return replace(free, observation=known, gone_at=now, attempts=0, failing_since=None, reason="")
+    return replace(free, observation=known, gone_at=now, attempts=0, failing_since=None, reason="", traces=None)
 
 
 def _marked_meanwhile(free: Entry, settlement: Settlement, now: float) -> Entry:
     """The mark stands, at the time it asked for; after a success the wait is a new one."""
-    return replace(free, first_marked_at=now) if settlement.outcome is Outcome.DONE else free
+    if settlement.outcome is not Outcome.DONE:
+        return free
+    new = [trace for trace in (free.traces or "").split(" ") if trace and trace not in settlement.claim.traces]
+    return replace(free, first_marked_at=now, traces=" ".join(new) or None)
 
 
 def revived(entry: Entry, now: float) -> Entry:
     """A dead entry, or a tombstone, due and waiting anew, its failures forgotten."""
     fresh = replace(entry, due_at=now, first_marked_at=now, attempts=0, failing_since=None)
-    return replace(fresh, dead_at=None, gone_at=None, reason="")
+    return replace(fresh, dead_at=None, gone_at=None, reason="", traces=None)
 
 
 def dead_letter(entry: Entry) -> DeadLetter:

@@ -1,7 +1,6 @@
 """The tables of the state database, as SQLAlchemy sees them. `migrations` makes them; a test holds both equal.
 
-Times are unix seconds, values that are never searched by are JSON text. Columns that sort as bytes carry the
-dialect's own word for it; SQLite's default collation already does.
+Times are unix seconds, values that are never searched by are JSON text. Text sorts as bytes on both dialects.
 """
 
 from sqlalchemy import (
@@ -21,7 +20,7 @@ from sqlalchemy import (
 metadata = MetaData()
 
 _Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only under this name
-_Bytewise = Text().with_variant(Text(collation="C"), "postgresql")
+_Text = Text().with_variant(Text(collation="C"), "postgresql")  # sorts as bytes, whatever the database's collation
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
@@ -29,21 +28,22 @@ subjects = Table(
     "subjects",
     metadata,
     Column("n", _Serial, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("dataset", Text, nullable=False),
-    Column("id", Text, nullable=False),
+    Column("kind", _Text, nullable=False),
+    Column("dataset", _Text, nullable=False),
+    Column("id", _Text, nullable=False),
     Column("generation", BigInteger, nullable=False),
     Column("due_at", Float, nullable=False),
     Column("first_marked_at", Float, nullable=False),
-    Column("observation", Text),
+    Column("observation", _Text),
     Column("attempts", Integer, nullable=False),
     Column("failing_since", Float),
     Column("lease_until", Float),
-    Column("token", Text, nullable=False),
+    Column("token", _Text, nullable=False),
     Column("dead_at", Float),
-    Column("reason", Text, nullable=False),
+    Column("reason", _Text, nullable=False),
     Column("gone_at", Float),  # of tombstones
     Column("ready_at", Float),  # from when on it can be claimed; NULL for dead letters and tombstones
+    Column("traces", _Text),  # of the marks it stands for, a space between; NULL where no traces are written
     Index("subjects_identity", "kind", "dataset", "id", unique=True),
     Index("subjects_ready", "kind", "dataset", "ready_at"),
 )
@@ -64,18 +64,18 @@ Index("subjects_gone", subjects.c.gone_at, sqlite_where=_gone, postgresql_where=
 records = Table(
     "records",
     metadata,
-    Column("dataset", Text, primary_key=True),
-    Column("task_key", Text, primary_key=True),
-    Column("task_id", Text, nullable=False),  # not unique: annotators give freed ids away again
+    Column("dataset", _Text, primary_key=True),
+    Column("task_key", _Text, primary_key=True),
+    Column("task_id", _Text, nullable=False),  # not unique: annotators give freed ids away again
     Column("task_number", BigInteger, nullable=False),  # sorts numeric task ids; 0 for others
-    Column("bucket", Text, nullable=False),
-    Column("key", _Bytewise, nullable=False),
-    Column("etag", Text),
-    Column("version_id", Text),
+    Column("bucket", _Text, nullable=False),
+    Column("key", _Text, nullable=False),
+    Column("etag", _Text),
+    Column("version_id", _Text),
     Column("size", BigInteger),
     Column("serial", Integer, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("parts", Text),  # NULL: the task is made of its object alone
+    Column("state", _Text, nullable=False),
+    Column("parts", _Text),  # NULL: the task is made of its object alone
     Index("records_by_object", "dataset", "bucket", "key", "serial"),
     Index("records_by_task", "dataset", "task_id"),
     Index("records_by_number", "dataset", "task_number", "task_id", "task_key"),
@@ -85,10 +85,10 @@ intents = Table(
     "intents",
     metadata,
     Column("n", _Serial, primary_key=True),
-    Column("dataset", Text, nullable=False),
-    Column("marker", Text, nullable=False),
+    Column("dataset", _Text, nullable=False),
+    Column("marker", _Text, nullable=False),
     Column("created_at", Float, nullable=False),
-    Column("placements", Text, nullable=False),
+    Column("placements", _Text, nullable=False),
     Index("intents_identity", "marker", unique=True),
 )
 
@@ -96,10 +96,10 @@ staged = Table(
     "staged",
     metadata,
     Column("seq", _Serial, primary_key=True),
-    Column("dataset", Text, nullable=False),
-    Column("annotation_id", Text, nullable=False),
-    Column("task_id", Text, nullable=False),
-    Column("row", Text),  # NULL: the annotation is gone
+    Column("dataset", _Text, nullable=False),
+    Column("annotation_id", _Text, nullable=False),
+    Column("task_id", _Text, nullable=False),
+    Column("row", _Text),  # NULL: the annotation is gone
     Index("staged_identity", "dataset", "annotation_id", unique=True),
     Index("staged_in_order", "dataset", "seq"),
     sqlite_autoincrement=True,  # a `seq` that was handed out is never used again
@@ -108,10 +108,10 @@ staged = Table(
 known = Table(
     "known",
     metadata,
-    Column("dataset", Text, primary_key=True),
-    Column("annotation_id", Text, primary_key=True),
-    Column("task_id", Text, nullable=False),
-    Column("digest", Text, nullable=False),  # empty while a deletion waits
+    Column("dataset", _Text, primary_key=True),
+    Column("annotation_id", _Text, primary_key=True),
+    Column("task_id", _Text, nullable=False),
+    Column("digest", _Text, nullable=False),  # empty while a deletion waits
     Index("known_by_task", "dataset", "task_id"),
 )
 
@@ -119,14 +119,14 @@ imported = Table(
     "imported",
     metadata,
     Column("n", _Serial, primary_key=True),
-    Column("dataset", Text, nullable=False),
-    Column("bucket", Text, nullable=False),
-    Column("key", _Bytewise, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("result", Text, nullable=False),
-    Column("model_version", Text),
-    Column("text", Text),
+    Column("dataset", _Text, nullable=False),
+    Column("bucket", _Text, nullable=False),
+    Column("key", _Text, nullable=False),
+    Column("digest", _Text, nullable=False),
+    Column("kind", _Text, nullable=False),
+    Column("result", _Text, nullable=False),
+    Column("model_version", _Text),
+    Column("text", _Text),
     Column("given", Integer, nullable=False),
     Index("imported_identity", "dataset", "bucket", "key", "digest", unique=True),
     Index("imported_wanted", "dataset", sqlite_where=text("given = 0"), postgresql_where=text("given = 0")),
@@ -136,14 +136,14 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("n", _Serial, primary_key=True),
-    Column("id", Text, nullable=False),
-    Column("dataset", Text, nullable=False),
-    Column("trigger", Text, nullable=False),
-    Column("event", Text, nullable=False),
+    Column("id", _Text, nullable=False),
+    Column("dataset", _Text, nullable=False),
+    Column("trigger", _Text, nullable=False),
+    Column("event", _Text, nullable=False),
     Column("created_at", Float, nullable=False),
-    Column("attempts", Text, nullable=False),
-    Column("verdict", Text),  # of the last attempt
-    Column("passed_over", Text),
+    Column("attempts", _Text, nullable=False),
+    Column("verdict", _Text),  # of the last attempt
+    Column("passed_over", _Text),
     Index("deliveries_identity", "id", unique=True),
     Index("deliveries_by_time", "created_at"),
     Index("deliveries_by_dataset", "dataset", "created_at"),
@@ -153,10 +153,10 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("n", _Serial, primary_key=True),
-    Column("id", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("id", _Text, nullable=False),
+    Column("source", _Text, nullable=False),
+    Column("reason", _Text, nullable=False),
+    Column("detail", _Text, nullable=False),
     Column("excerpt", LargeBinary, nullable=False),
     Column("count", BigInteger, nullable=False),
     Column("first_at", Float, nullable=False),
@@ -165,4 +165,12 @@ quarantine = Table(
     Index("quarantine_by_time", "source", "last_at"),
 )
 
-cursors = Table("cursors", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+cursors = Table("cursors", metadata, Column("name", _Text, primary_key=True), Column("value", _Text, nullable=False))
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", _Text, primary_key=True),
+    Column("holder", _Text, nullable=False),
+    Column("until", Float, nullable=False),
+)

@@ -1,19 +1,14 @@
-"""The state store on a SQL database: SQLite now, one file in WAL mode.
+"""The state store on a SQL database: SQLite, one file for one daemon, or PostgreSQL, for many.
 
-Opened by `service` (exclusively) and by commands of the CLI (beside a running daemon). Writes go through the
-one `Writer` and are durable when they return; reads have their own connections and see what is committed.
-Both run in threads: the event loop never waits for the disk.
-Raises Retryable where the database is locked, full or unreadable, ConfigError where it is damaged, and
-Rejected for text that is no valid Unicode.
+Opened by `service` (exclusively) and by commands of the CLI (beside a running daemon). Writes are durable when they
+return; reads see what is committed. The event loop never waits for a disk.
+Raises Retryable where the database is locked, full or cannot be reached, ConfigError where it is damaged or refuses
+us, and Rejected for text that it cannot hold: no valid Unicode, and on PostgreSQL NUL.
 """
 
-import asyncio
-import os
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import ExitStack
-from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from syncd.domain.model import (
     Claim,
@@ -27,68 +22,32 @@ from syncd.domain.model import (
     StagedChange,
     Subject,
 )
-from syncd.ports import Backlog, Clock, KnownVersion, Lane
-from syncd.state import lock, rules, sql_datasets, sql_imports, sql_records, sql_staging, sql_subjects
+from syncd.ports import Backlog, KnownVersion, Lane
+from syncd.state import (
+    rules,
+    sql_datasets,
+    sql_imports,
+    sql_lanes,
+    sql_leases,
+    sql_records,
+    sql_staging,
+    sql_subjects,
+)
 from syncd.state.bell import wait_for
-from syncd.state.database import WRITING, create_file, failures_named, open_engine, state_file
-from syncd.state.migrations import migrate
 from syncd.state.sql_deliveries import SqlDeliveries
 from syncd.state.sql_quarantine import SqlQuarantine
-from syncd.state.writer import Writer
 
 _POLL = 1.0  # seconds after which a wait looks for marks of other processes
-
-
-async def open_state(place: str | Path, clock: Clock, *, exclusive: bool = True) -> "SqlState":
-    """Open the database at a path or URL, make it where there is none, and bring it to the newest shape.
-
-    `exclusive` is for the daemon: it holds the file against a second one, ends the claims of a dead one, and makes
-    due what would wait for more than a day: the clock was set back meanwhile.
-    Without it one reads and makes small writes beside a running daemon. ConfigError: the file is held by
-    another daemon, is damaged, cannot be made, or is of a newer program.
-    """
-    path = state_file(place)
-    engine, connection, life = await asyncio.to_thread(_open, path, exclusive, clock.now())
-    return SqlState(engine, Writer(connection, path), clock, path, life)
-
-
-def _open(path: Path, exclusive: bool, now: float) -> tuple[Engine, Connection, ExitStack]:
-    """The engine, the connection of its writer, and what releases both."""
-    with ExitStack() as stack, failures_named(path):
-        if exclusive:
-            stack.callback(os.close, lock.take(path))
-        create_file(path)
-        engine = open_engine(path)
-        stack.callback(engine.dispose)
-        connection = stack.enter_context(engine.connect()).execution_options(**WRITING)
-        with connection.begin():
-            _prepare(connection, exclusive, now)
-        return engine, connection, stack.pop_all()
-
-
-def holder_of(place: str | Path) -> int | None:
-    """The process that holds the database exclusively; None where nobody does."""
-    return lock.holder_of(state_file(place))
-
-
-def _prepare(connection: Connection, exclusive: bool, now: float) -> None:
-    migrate(connection)
-    if exclusive:
-        sql_subjects.start(connection, now)
 
 
 class SqlState(SqlDeliveries, SqlQuarantine):
     """A `StateStore` on SQL. Made by `open_state`."""
 
-    def __init__(self, engine: Engine, writer: Writer, clock: Clock, path: Path, life: ExitStack) -> None:
-        super().__init__(engine, writer, path, life)
-        self._clock = clock
-
     # ------------------------------------------------------------ subjects
 
     async def mark(self, marks: Sequence[Mark]) -> None:
         """See `Subjects.mark`; marks of concurrent callers are merged into few statements."""
-        await self._writer.extend(self._mark, marks)
+        await self._database.extend(self._mark, marks)
         self._bell.ring()
 
     def _mark(self, connection: Connection, marks: Sequence[Mark]) -> None:
@@ -99,25 +58,26 @@ class SqlState(SqlDeliveries, SqlQuarantine):
         now = self._clock.now()
         return await self._write(sql_subjects.claim, limit, avoid, now, now + lease)
 
-    async def renew(self, claims: Sequence[Claim], *, lease: float) -> None:
+    async def renew(self, claims: Sequence[Claim], *, lease: float) -> int:
         """See `Subjects.renew`."""
-        await self._write(sql_subjects.renew, claims, self._clock.now() + lease)
+        return await self._write(sql_subjects.renew, claims, self._clock.now() + lease)
 
-    async def settle(self, settlements: Sequence[Settlement]) -> None:
+    async def settle(self, settlements: Sequence[Settlement]) -> int:
         """See `Subjects.settle`."""
-        await self._write(sql_subjects.settle, settlements, self._clock.now())
+        lost = await self._write(sql_subjects.settle, settlements, self._clock.now())
         self._bell.ring()
+        return lost
 
     async def wait(self, timeout: float) -> None:
-        """See `Subjects.wait`; returns after a second at most, to look for marks of other processes."""
+        """See `Subjects.wait`; returns after a second at most: a mark of another process may not have been heard of."""
         ticket = self._bell.ticket()
-        first = await self._read(sql_subjects.first_ready)
+        first = await self._read(sql_lanes.first_ready)
         until_due = _POLL if first is None else first - self._clock.now()
         await wait_for(ticket, self._clock, min(timeout, _POLL, until_due))
 
     async def backlog(self) -> list[Backlog]:
         """See `Subjects.backlog`."""
-        return await self._read(sql_subjects.backlog, self._clock.now())
+        return await self._read(sql_lanes.backlog, self._clock.now())
 
     async def dead_letters(self, dataset: str | None = None) -> list[DeadLetter]:
         """See `Subjects.dead_letters`."""
@@ -180,9 +140,19 @@ class SqlState(SqlDeliveries, SqlQuarantine):
         """See `Records.intents`."""
         return await self._read(sql_records.of_dataset, dataset)
 
-    async def record(self, records: Sequence[Record], *, fulfils: str | None = None) -> None:
+    async def record(self, records: Sequence[Record]) -> None:
         """See `Records.record`."""
-        await self._write(sql_records.record, records, fulfils)
+        await self._write(sql_records.record, records)
+
+    async def fulfil(self, marker: str, records: Sequence[Record]) -> list[Record]:
+        """See `Records.fulfil`."""
+        return await self._write(sql_records.fulfil, marker, records)
+
+    async def amend(self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = ()) -> list[Record]:
+        """See `Records.amend`."""
+        amended = await self._write(sql_records.amend, changes, marks, self._clock.now())
+        self._bell.ring()
+        return amended
 
     async def abandon(self, marker: str) -> None:
         """See `Records.abandon`."""
@@ -198,9 +168,11 @@ class SqlState(SqlDeliveries, SqlQuarantine):
         """See `Staging.tasks_of`; each task once, in order of its id."""
         return await self._read(sql_staging.tasks_of, dataset, annotation_ids)
 
-    async def stage(self, dataset: str, changes: Sequence[StagedChange]) -> None:
+    async def stage(
+        self, dataset: str, changes: Sequence[StagedChange], *, held: Sequence[Claim] | None = None
+    ) -> None:
         """See `Staging.stage`; what waits already keeps its `seq`."""
-        await self._write(sql_staging.stage, dataset, changes)
+        await self._write(sql_staging.stage, dataset, changes, held)
 
     async def staged(self, dataset: str, *, limit: int) -> list[StagedChange]:
         """See `Staging.staged`."""
@@ -246,11 +218,20 @@ class SqlState(SqlDeliveries, SqlQuarantine):
         """See `Cursors.put`."""
         await self._write(sql_staging.put, name, value)
 
+    async def hold(self, name: str, *, holder: str, seconds: float) -> bool:
+        """See `Leases.hold`."""
+        now = self._clock.now()
+        return await self._write(sql_leases.hold, name, holder, now, now + seconds)
+
+    async def release(self, name: str, *, holder: str) -> None:
+        """See `Leases.release`."""
+        await self._write(sql_leases.release, name, holder)
+
     async def forget(self, dataset: str) -> None:
         """See `StateStore.forget`."""
         await self._write(sql_datasets.forget, dataset)
 
     async def close(self) -> None:
         """See `StateStore.close`."""
-        await self._writer.close()
-        await asyncio.to_thread(self._life.close)
+        await self._bell.close()
+        await self._database.close()

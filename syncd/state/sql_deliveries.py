@@ -12,10 +12,9 @@ from sqlalchemy import Connection, Select, and_, case, delete, select, update
 
 from syncd.domain.deliveries import Attempt, Delivery, Status, Verdict
 from syncd.domain.model import Kind, Mark
-from syncd.ports import Clock
 from syncd.state import rules, sql_staging, sql_subjects
 from syncd.state.access import Access
-from syncd.state.database import chunks, upsert
+from syncd.state.database import among, chunks, one_at_a_time, upsert
 from syncd.state.schema import deliveries, subjects
 
 _ATTEMPTS: TypeAdapter[tuple[Attempt, ...]] = TypeAdapter(tuple[Attempt, ...])
@@ -28,13 +27,12 @@ _standing = case(
     (_D.verdict == Verdict.DELIVERED, Status.DELIVERED),
     else_=Status.FAILED,
 )
+_LOCK = "deliveries"
 _COLUMNS = (_D.id, _D.dataset, _D.trigger, _D.event, _D.created_at, _D.attempts, _D.passed_over)
 
 
 class SqlDeliveries(Access):
     """See `ports.Deliveries`."""
-
-    _clock: Clock
 
     async def announce(self, deliveries: Sequence[Delivery], *, cursor: str, value: str) -> list[str]:
         """See `Deliveries.announce`."""
@@ -69,6 +67,7 @@ class SqlDeliveries(Access):
 
 def announce(connection: Connection, made: Sequence[Delivery], cursor: str, value: str, now: float) -> list[str]:
     """See `Deliveries.announce`."""
+    one_at_a_time(connection, _LOCK)
     known = {delivery.id: delivery for delivery in of_ids(connection, [delivery.id for delivery in made])}
     written = rules.announced(known, made)
     upsert(connection, deliveries, ("id",), [_row(delivery) for delivery in written])
@@ -82,7 +81,7 @@ def of_ids(connection: Connection, ids: Sequence[str]) -> list[Delivery]:
     """Those of these deliveries that there are."""
     found: list[Delivery] = []
     for chunk in chunks(list(dict.fromkeys(ids))):
-        found += map(_delivery, connection.execute(_reading().where(_D.id.in_(chunk)).order_by(_D.n)))
+        found += map(_delivery, connection.execute(_reading().where(among(connection, _D.id, chunk)).order_by(_D.n)))
     return found
 
 
@@ -98,6 +97,7 @@ def listed(connection: Connection, dataset: str | None, status: Status | None, l
 
 def attempted(connection: Connection, id_: str, attempt: Attempt) -> None:
     """See `Deliveries.attempted`."""
+    one_at_a_time(connection, _LOCK)
     for delivery in of_ids(connection, [id_]):
         log = _log(rules.attempted(delivery, attempt))
         connection.execute(update(deliveries).where(_D.id == id_).values(**log))
@@ -105,6 +105,7 @@ def attempted(connection: Connection, id_: str, attempt: Attempt) -> None:
 
 def redeliver(connection: Connection, ids: Sequence[str], now: float) -> int:
     """See `Deliveries.redeliver`."""
+    one_at_a_time(connection, _LOCK)
     found = of_ids(connection, ids)
     upsert(connection, deliveries, ("id",), [_row(rules.redelivered(delivery)) for delivery in found])
     sql_subjects.mark(connection, [Mark(delivery.subject) for delivery in found], now)
@@ -113,10 +114,11 @@ def redeliver(connection: Connection, ids: Sequence[str], now: float) -> int:
 
 def prune(connection: Connection, before: float) -> int:
     """See `Deliveries.prune_deliveries`."""
+    one_at_a_time(connection, _LOCK)
     old = _reading().where(_D.created_at < before, _standing != Status.WAITING)
     found = [_delivery(row) for row in connection.execute(old)]
     for chunk in chunks([delivery.id for delivery in found]):
-        connection.execute(delete(deliveries).where(_D.id.in_(chunk)))
+        connection.execute(delete(deliveries).where(among(connection, _D.id, chunk)))
     sql_subjects.discard(connection, [delivery.subject for delivery in found])
     return len(found)
 

@@ -6,11 +6,11 @@ from itertools import groupby
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from syncd.domain.model import AnswerKind, ImportedAnswer, ObjectRef
 from syncd.domain.model.imported import require_same_texts
-from syncd.state.database import chunks
+from syncd.state.database import add, among, chunks, one_at_a_time
 from syncd.state.schema import imported
 
 _COLUMNS = (imported.c.bucket, imported.c.key, imported.c.kind, imported.c.result, imported.c.model_version)
@@ -18,29 +18,30 @@ _COLUMNS = (imported.c.bucket, imported.c.key, imported.c.kind, imported.c.resul
 
 def want(connection: Connection, dataset: str, answers: Sequence[ImportedAnswer]) -> int:
     """See `Imports.want`."""
+    one_at_a_time(connection, f"imports {dataset}")
     there = list(_known(connection, dataset, {answer.ref for answer in answers}))
     require_same_texts({ref: text for ref, _, text in there if text is not None}, answers)
     known = {(ref, digest) for ref, digest, _ in there}
     fresh = {(a.ref, a.digest): a for a in answers if (a.ref, a.digest) not in known}
-    if fresh:
-        connection.execute(insert(imported), [_values(dataset, answer) for answer in fresh.values()])
+    add(connection, imported, [_values(dataset, answer) for answer in fresh.values()])
     return len(fresh)
 
 
 def _known(
     connection: Connection, dataset: str, refs: Iterable[ObjectRef]
 ) -> Iterable[tuple[ObjectRef, str, str | None]]:
-    for condition in _of(dataset, refs):
+    for condition in _of(connection, dataset, refs):
         columns = (imported.c.bucket, imported.c.key, imported.c.digest, imported.c.text)
         for bucket, key, digest, text in connection.execute(select(*columns).where(condition)):
             yield ObjectRef(bucket, key), digest, text
 
 
-def _of(dataset: str, refs: Iterable[ObjectRef]) -> Iterable[ColumnElement[bool]]:
+def _of(connection: Connection, dataset: str, refs: Iterable[ObjectRef]) -> Iterable[ColumnElement[bool]]:
     """Conditions that pick these objects, each short enough."""
     for bucket, ours in groupby(sorted(refs), key=lambda ref: ref.bucket):
         for chunk in chunks([ref.key for ref in ours]):
-            yield (imported.c.dataset == dataset) & (imported.c.bucket == bucket) & imported.c.key.in_(chunk)
+            keys = among(connection, imported.c.key, chunk)
+            yield (imported.c.dataset == dataset) & (imported.c.bucket == bucket) & keys
 
 
 def _values(dataset: str, answer: ImportedAnswer) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def _values(dataset: str, answer: ImportedAnswer) -> dict[str, Any]:
 def wanted(connection: Connection, dataset: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, list[ImportedAnswer]]:
     """See `Imports.wanted`. What is given is left out here: SQLite would look through all that waits, not by key."""
     found: dict[ObjectRef, list[ImportedAnswer]] = defaultdict(list)
-    for condition in _of(dataset, refs):
+    for condition in _of(connection, dataset, refs):
         ours = select(*_COLUMNS, imported.c.given).where(condition).order_by(imported.c.n)
         for bucket, key, kind, result, model_version, done in connection.execute(ours):
             if done:
@@ -72,6 +73,7 @@ def wanted(connection: Connection, dataset: str, refs: Sequence[ObjectRef]) -> d
 
 def given(connection: Connection, dataset: str, answers: Sequence[ImportedAnswer]) -> None:
     """See `Imports.given`."""
+    one_at_a_time(connection, f"imports {dataset}")
     for answer in answers:
         theirs = (imported.c.bucket == answer.ref.bucket, imported.c.key == answer.ref.key)
         one = (imported.c.dataset == dataset, *theirs, imported.c.digest == answer.digest)

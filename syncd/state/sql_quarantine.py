@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select
 
 from syncd.domain.notifications import BadEvent
-from syncd.ports import QUARANTINE_KEPT, Clock, Quarantined
+from syncd.ports import QUARANTINE_KEPT, Quarantined
 from syncd.state import rules
 from syncd.state.access import Access
-from syncd.state.database import chunks, upsert
+from syncd.state.database import among, chunks, one_at_a_time, upsert
 from syncd.state.schema import quarantine
 
 _C = quarantine.c
@@ -20,8 +20,6 @@ _NEWEST_FIRST = (_C.last_at.desc(), _C.n.desc())
 
 class SqlQuarantine(Access):
     """See `ports.Quarantine`."""
-
-    _clock: Clock
 
     async def quarantine(self, source: str, bad: Sequence[BadEvent]) -> None:
         """See `Quarantine.quarantine`."""
@@ -42,9 +40,10 @@ class SqlQuarantine(Access):
 
 def keep(connection: Connection, source: str, bad: Sequence[BadEvent], now: float) -> None:
     """See `Quarantine.quarantine`."""
+    one_at_a_time(connection, f"quarantine {source}")
     known: dict[str, Quarantined] = {}
     for chunk in chunks(list({rules.quarantine_id(source, event) for event in bad})):
-        found = connection.execute(select(*_ENTRY).where(_C.id.in_(chunk)))
+        found = connection.execute(select(*_ENTRY).where(among(connection, _C.id, chunk)))
         known.update((entry.id, entry) for entry in map(_entry, found))
     written = rules.quarantined(known, source, bad, now)
     upsert(connection, quarantine, ("id",), [asdict(entry) for entry in written])
@@ -54,7 +53,7 @@ def keep(connection: Connection, source: str, bad: Sequence[BadEvent], now: floa
 def _forget_oldest(connection: Connection, source: str) -> None:
     ours = select(_C.n).where(_C.source == source).order_by(*_NEWEST_FIRST)
     for chunk in chunks(connection.execute(ours.offset(QUARANTINE_KEPT)).scalars().all()):
-        connection.execute(delete(quarantine).where(_C.n.in_(chunk)))
+        connection.execute(delete(quarantine).where(among(connection, _C.n, chunk)))
 
 
 def listed(connection: Connection, source: str | None, limit: int) -> list[Quarantined]:
@@ -74,7 +73,7 @@ def counts(connection: Connection) -> dict[str, int]:
 def drop(connection: Connection, ids: Sequence[str]) -> int:
     """See `Quarantine.drop_quarantined`."""
     chosen = chunks(list(dict.fromkeys(ids)))
-    return sum(connection.execute(delete(quarantine).where(_C.id.in_(chunk))).rowcount for chunk in chosen)
+    return sum(connection.execute(delete(quarantine).where(among(connection, _C.id, chunk))).rowcount for chunk in chosen)
 
 
 def _entry(row: Sequence[Any]) -> Quarantined:

@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Select, delete, select, tuple_
 
-from syncd.domain.model import Intent, ObjectRef, Part, Placement, Record, TaskState
+from syncd.domain.model import Intent, Mark, ObjectRef, Part, Placement, Record, TaskState
 from syncd.ports import KnownVersion
-from syncd.state.database import chunks, upsert
+from syncd.state import sql_subjects
+from syncd.state.database import among, chunks, one_at_a_time, upsert
 from syncd.state.rules import task_order
 from syncd.state.schema import intents, records
 
@@ -36,7 +37,7 @@ def of_objects(connection: Connection, dataset: str, refs: Sequence[ObjectRef]) 
     found: dict[ObjectRef, list[Record]] = defaultdict(list)
     for bucket, in_bucket in keys.items():
         for chunk in chunks(list(in_bucket)):
-            ours = _select(dataset).where(_C.bucket == bucket, _C.key.in_(chunk)).order_by(*_OBJECT_ORDER)
+            ours = _select(dataset).where(_C.bucket == bucket, among(connection, _C.key, chunk)).order_by(*_OBJECT_ORDER)
             for record in map(_record, connection.execute(ours)):
                 found[record.ref].append(record)
     return dict(found)
@@ -46,7 +47,7 @@ def by_task(connection: Connection, dataset: str, task_ids: Sequence[str]) -> di
     """See `Records.by_task`."""
     found: dict[str, list[Record]] = defaultdict(list)
     for chunk in chunks(list(set(task_ids))):
-        rows = connection.execute(_select(dataset).where(_C.task_id.in_(chunk)).order_by(_C.task_key))
+        rows = connection.execute(_select(dataset).where(among(connection, _C.task_id, chunk)).order_by(_C.task_key))
         for record in map(_record, rows):
             found[record.task_id].append(record)
     return dict(found)
@@ -56,7 +57,7 @@ def task_keys(connection: Connection, dataset: str, keys: Sequence[str]) -> set[
     """See `Records.task_keys`."""
     found: set[str] = set()
     for chunk in chunks(list(set(keys))):
-        ours = select(_C.task_key).where(_C.dataset == dataset, _C.task_key.in_(chunk))
+        ours = select(_C.task_key).where(_C.dataset == dataset, among(connection, _C.task_key, chunk))
         found.update(connection.execute(ours).scalars())
     return found
 
@@ -130,11 +131,46 @@ def of_dataset(connection: Connection, dataset: str) -> list[Intent]:
     ]
 
 
-def record(connection: Connection, made: Sequence[Record], fulfils: str | None) -> None:
+def record(connection: Connection, made: Sequence[Record]) -> None:
     """See `Records.record`."""
     upsert(connection, records, ("dataset", "task_key"), [_row(one) for one in made])
-    if fulfils is not None:
-        abandon(connection, fulfils)
+
+
+def fulfil(connection: Connection, marker: str, made: Sequence[Record]) -> list[Record]:
+    """See `Records.fulfil`."""
+    there = _standing(connection, made)
+    record(connection, [one for one in made if _name(one) not in there])
+    abandon(connection, marker)
+    return [one for one in made if there.get(_name(one), one).task_id == one.task_id]
+
+
+def amend(
+    connection: Connection, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark], now: float
+) -> list[Record]:
+    """See `Records.amend`."""
+    there = _standing(connection, [before for before, _ in changes])
+    amended = [after for before, after in changes if there.get(_name(before)) == before]
+    record(connection, amended)
+    sql_subjects.mark(connection, marks, now)
+    return amended
+
+
+def _standing(connection: Connection, ours: Sequence[Record]) -> dict[tuple[str, str], Record]:
+    """What is recorded under their task keys; nobody else amends it until the transaction ends."""
+    keys: dict[str, list[str]] = defaultdict(list)
+    for one in ours:
+        keys[one.dataset].append(one.task_key)
+    found: dict[tuple[str, str], Record] = {}
+    for dataset, of_dataset in sorted(keys.items()):
+        one_at_a_time(connection, f"records {dataset}")
+        for chunk in chunks(of_dataset):
+            rows = connection.execute(_select(dataset).where(among(connection, _C.task_key, chunk)))
+            found.update((_name(one), one) for one in map(_record, rows))
+    return found
+
+
+def _name(one: Record) -> tuple[str, str]:
+    return one.dataset, one.task_key
 
 
 def _row(one: Record) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, select
 
-from syncd.domain.model import Row, StagedChange
-from syncd.state import rules
-from syncd.state.database import chunks, upsert
+from syncd.domain.model import Claim, Row, StagedChange
+from syncd.state import rules, sql_subjects
+from syncd.state.database import add, among, chunks, one_at_a_time, upsert
 from syncd.state.schema import cursors, known, staged
 
 _ROW: TypeAdapter[Row] = TypeAdapter(Row)
@@ -19,7 +19,7 @@ def of_tasks(connection: Connection, dataset: str, task_ids: Sequence[str]) -> d
     found: dict[str, dict[str, str]] = defaultdict(dict)
     columns = (known.c.task_id, known.c.annotation_id, known.c.digest)
     for chunk in chunks(list(set(task_ids))):
-        ours = select(*columns).where(known.c.dataset == dataset, known.c.task_id.in_(chunk))
+        ours = select(*columns).where(known.c.dataset == dataset, among(connection, known.c.task_id, chunk))
         for task_id, annotation_id, digest in connection.execute(ours):
             found[task_id][annotation_id] = digest
     return dict(found)
@@ -29,13 +29,19 @@ def tasks_of(connection: Connection, dataset: str, annotation_ids: Sequence[str]
     """See `Staging.tasks_of`; each task once, in order of its id."""
     found: set[str] = set()
     for chunk in chunks(annotation_ids):
-        ours = select(known.c.task_id).where(known.c.dataset == dataset, known.c.annotation_id.in_(chunk))
+        ours = select(known.c.task_id).where(known.c.dataset == dataset, among(connection, known.c.annotation_id, chunk))
         found.update(connection.execute(ours).scalars())
     return sorted(found, key=rules.task_order)
 
 
-def stage(connection: Connection, dataset: str, changes: Sequence[StagedChange]) -> None:
+def stage(
+    connection: Connection, dataset: str, changes: Sequence[StagedChange], held: Sequence[Claim] | None = None
+) -> None:
     """See `Staging.stage`; what waits already keeps its `seq`."""
+    if held is not None:
+        ours = {claim.subject.id for claim in sql_subjects.held(connection, held)}
+        changes = [change for change in changes if change.task_id in ours]
+    one_at_a_time(connection, f"staging {dataset}")
     newest = rules.newest(changes)
     texts = {change.annotation_id: _text(change.row) for change in newest}
     waiting = _waiting(connection, dataset, list(texts))
@@ -61,7 +67,7 @@ def _waiting(connection: Connection, dataset: str, annotation_ids: Sequence[str]
     found: dict[str, tuple[str, str | None]] = {}
     columns = (staged.c.annotation_id, staged.c.task_id, staged.c.row)
     for chunk in chunks(annotation_ids):
-        ours = select(*columns).where(staged.c.dataset == dataset, staged.c.annotation_id.in_(chunk))
+        ours = select(*columns).where(staged.c.dataset == dataset, among(connection, staged.c.annotation_id, chunk))
         found.update((annotation, (task, row)) for annotation, task, row in connection.execute(ours))
     return found
 
@@ -71,14 +77,13 @@ def _replace(
 ) -> None:
     """Taken out and put in again, each change gets a new `seq`."""
     for chunk in chunks([change.annotation_id for change in changes]):
-        ours = (staged.c.dataset == dataset, staged.c.annotation_id.in_(chunk))
+        ours = (staged.c.dataset == dataset, among(connection, staged.c.annotation_id, chunk))
         connection.execute(delete(staged).where(*ours))
     rows = [
         {"dataset": dataset, "annotation_id": c.annotation_id, "task_id": c.task_id, "row": texts[c.annotation_id]}
         for c in changes
     ]
-    if rows:
-        connection.execute(insert(staged).inline(), rows)
+    add(connection, staged, rows)
 
 
 def in_order(connection: Connection, dataset: str, limit: int) -> list[StagedChange]:
@@ -98,10 +103,11 @@ def count(connection: Connection, dataset: str) -> int:
 
 def committed(connection: Connection, dataset: str, changes: Sequence[StagedChange]) -> None:
     """See `Staging.committed`; a committed deletion is no longer known."""
+    one_at_a_time(connection, f"staging {dataset}")
     for chunk in chunks([change.seq for change in changes]):
-        ours = (staged.c.dataset == dataset, staged.c.seq.in_(chunk))
+        ours = (staged.c.dataset == dataset, among(connection, staged.c.seq, chunk))
         gone = connection.execute(select(staged.c.annotation_id).where(*ours, staged.c.row.is_(None))).scalars()
-        forgotten = (known.c.dataset == dataset, known.c.annotation_id.in_(gone.all()))
+        forgotten = (known.c.dataset == dataset, among(connection, known.c.annotation_id, gone.all()))
         connection.execute(delete(known).where(*forgotten))
         connection.execute(delete(staged).where(*ours))
 

@@ -1,8 +1,7 @@
 """Statements of the set of subjects: load entries, apply the rules, save them. Used by `sql` only.
 
 Each function is one step of a transaction on the connection it is given. All look up entries through an index,
-so their cost follows the batch and not the size of the set. Only `backlog` walks all of one index (60 ms for
-1,000,000 subjects), and `start` all of the table, once.
+so their cost follows the batch and not the size of the set. Only `start` walks all of the table, once.
 """
 
 import secrets
@@ -11,27 +10,12 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import (
-    CTE,
-    ColumnElement,
-    Connection,
-    ScalarSelect,
-    Select,
-    and_,
-    bindparam,
-    delete,
-    func,
-    literal,
-    or_,
-    select,
-    union_all,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
 from syncd.domain.model import Claim, DeadLetter, Kind, Mark, Observation, Settlement, Subject
-from syncd.ports import Backlog, Lane
-from syncd.state import rules
-from syncd.state.database import chunks, upsert
+from syncd.ports import Lane
+from syncd.state import postgres_words, rules, sql_lanes
+from syncd.state.database import among, chunks, shared, upsert
 from syncd.state.rules import Entry
 from syncd.state.schema import subjects
 
@@ -42,106 +26,71 @@ AHEAD = 86_400.0
 
 _C = subjects.c
 _ENTRY = [column for column in _C if column.name not in ("n", "ready_at")]
-_THESE = (
-    _C.kind == bindparam("in_kind"),
-    _C.dataset == bindparam("in_dataset"),
-    _C.id.in_(bindparam("ids", expanding=True)),
-)
-_LOOK_UP = select(*_ENTRY).where(*_THESE).with_for_update()  # made once: building costs more than running
-_DELETE = delete(subjects).where(*_THESE)
-
-
-def _lanes() -> CTE:
-    """kind and dataset of every lane, and for each kind one row more whose dataset is NULL.
-
-    It leaps from lane to lane through an index, so that a million subjects of one lane hide no other.
-    """
-    kinds = union_all(*(select(literal(kind).label("kind")) for kind in Kind)).subquery()
-    start = select(kinds.c.kind, _dataset_after(kinds.c.kind, literal("")).label("dataset"))
-    found = start.cte("lanes", recursive=True)
-    leap = select(found.c.kind, _dataset_after(found.c.kind, found.c.dataset)).where(found.c.dataset.is_not(None))
-    return found.union_all(leap)
-
-
-def _dataset_after(kind: ColumnElement[str], dataset: ColumnElement[str]) -> ScalarSelect[Any]:
-    other = subjects.alias()
-    return select(func.min(other.c.dataset)).where(other.c.kind == kind, other.c.dataset > dataset).scalar_subquery()
-
-
-def _first_of_lanes() -> Select[Any]:
-    """kind, dataset, ready_at of each lane's first subject, the lane that waits longest first."""
-    lanes, other = _lanes(), subjects.alias()
-    in_lane = (other.c.kind == lanes.c.kind, other.c.dataset == lanes.c.dataset, other.c.ready_at.is_not(None))
-    first = select(other.c.n).where(*in_lane).order_by(other.c.ready_at, other.c.n).limit(1).scalar_subquery()
-    columns = (_C.kind, _C.dataset, _C.ready_at)
-    return select(*columns).select_from(lanes).join(subjects, _C.n == first).order_by(_C.ready_at, _C.n)
-
-
-def _backlog() -> Select[Any]:
-    """kind, dataset, subjects alive, those claimed at `now`, those dead, and when the oldest was first marked.
-
-    Each comes from an index of its own: to group the table would read all of it.
-    """
-    lanes = _lanes()
-
-    def of_lane(value: ColumnElement[Any], *those: ColumnElement[bool]) -> ScalarSelect[Any]:
-        in_lane = (_C.kind == lanes.c.kind, _C.dataset == lanes.c.dataset)
-        return select(value).where(*in_lane, *those).correlate(lanes).scalar_subquery()
-
-    return (
-        select(
-            *lanes.c,
-            of_lane(func.count(), _C.ready_at.is_not(None)).label("alive"),
-            of_lane(func.count(), _C.lease_until > bindparam("now")).label("claimed"),
-            of_lane(func.count(), _C.dead_at.is_not(None)).label("dead"),
-            of_lane(func.min(_C.first_marked_at), _C.ready_at.is_not(None)).label("oldest"),
-        )
-        .where(lanes.c.dataset.is_not(None))
-        .order_by(*lanes.c)
-    )
-
-
-_FIRST_OF_LANES = _first_of_lanes()
-_BACKLOG = _backlog()
 
 
 def mark(connection: Connection, marks: Sequence[Mark], now: float) -> None:
-    """See `Subjects.mark`."""
-    entries = _load(connection, {mark.subject for mark in marks})
+    """See `Subjects.mark`. Those that another process puts in at the same time are looked at again."""
+    waiting: dict[Subject, list[Mark]] = defaultdict(list)
     for one in marks:
-        entries[one.subject] = rules.marked(entries.get(one.subject), one, now)
-    _save(connection, entries.values())
+        waiting[one.subject].append(one)
+    while waiting:
+        known = _load(connection, waiting)
+        put = _put(connection, known, [_marked(known.get(subject), waiting[subject], now) for subject in waiting])
+        waiting = {subject: waiting[subject] for subject in waiting if subject not in put}
+
+
+def _marked(entry: Entry | None, marks: Sequence[Mark], now: float) -> Entry:
+    after = rules.marked(entry, marks[0], now)
+    for one in marks[1:]:
+        after = rules.marked(after, one, now)
+    return after
+
+
+def _put(connection: Connection, known: Collection[Subject], entries: Sequence[Entry]) -> Collection[Subject]:
+    """Save entries, of which those that are known are locked; which could be."""
+    if not shared(connection):
+        _save(connection, entries)
+        return {entry.subject for entry in entries}
+    _save(connection, [entry for entry in entries if entry.subject in known])
+    fresh = [_row(entry) for entry in entries if entry.subject not in known]
+    added = postgres_words.add_missing(connection, subjects, _IDENTITY, fresh)
+    return {*known, *(Subject(Kind(kind), dataset, id_) for kind, dataset, id_ in added)}
 
 
 def claim(connection: Connection, limit: int, avoid: Collection[Lane], now: float, until: float) -> list[Claim]:
-    """See `Subjects.claim`."""
-    lanes = connection.execute(_FIRST_OF_LANES)
-    first = next((lane for lane in lanes if (Kind(lane.kind), lane.dataset) not in avoid), None)
-    if first is None or first.ready_at > now:
-        return []
-    in_lane = and_(_C.kind == first.kind, _C.dataset == first.dataset, _C.ready_at <= now)
-    ready = select(*_ENTRY).where(in_lane).order_by(_C.ready_at, _C.n).limit(limit)
+    """See `Subjects.claim`. What another process is claiming at the moment is passed over, not waited for."""
+    for lane in sql_lanes.ready(connection, now):
+        if lane not in avoid and (claims := _claim(connection, lane, limit, now, until)):
+            return claims
+    return []
+
+
+def _claim(connection: Connection, lane: Lane, limit: int, now: float, until: float) -> list[Claim]:
+    in_lane = and_(_C.kind == lane[0], _C.dataset == lane[1], _C.ready_at <= now)
+    ready = select(*_ENTRY, _C.n).where(in_lane).order_by(_C.ready_at, _C.n).limit(limit)
     rows = connection.execute(ready.with_for_update(skip_locked=True)).all()
     token = secrets.token_hex(16)
-    entries = [rules.claimed(_entry(row), token, until) for row in rows]
-    _save(connection, entries)
-    return [rules.claim_of(entry) for entry in entries]
+    taken = {"token": token, "lease_until": until, "ready_at": until}
+    for chunk in chunks([row.n for row in rows]):
+        connection.execute(update(subjects).where(among(connection, _C.n, chunk)).values(taken))
+    return [rules.claim_of(rules.claimed(_entry(row[:-1]), token, until)) for row in rows]
 
 
-def first_ready(connection: Connection) -> float | None:
-    """From when on the first of all subjects can be claimed; None where there is none to claim."""
-    first = connection.execute(_FIRST_OF_LANES).first()
-    return None if first is None else first.ready_at
-
-
-def renew(connection: Connection, claims: Sequence[Claim], until: float) -> None:
+def renew(connection: Connection, claims: Sequence[Claim], until: float) -> int:
     """See `Subjects.renew`."""
     entries = _load(connection, {claim.subject for claim in claims})
     held = [c for c in claims if rules.held(entries.get(c.subject), c)]
     _save(connection, [rules.claimed(entries[c.subject], c.token, until) for c in held])
+    return len(claims) - len(held)
 
 
-def settle(connection: Connection, settlements: Sequence[Settlement], now: float) -> None:
+def held(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
+    """Those that still hold their subjects; until the transaction ends nobody else claims these."""
+    entries = _load(connection, {claim.subject for claim in claims})
+    return [claim for claim in claims if rules.held(entries.get(claim.subject), claim)]
+
+
+def settle(connection: Connection, settlements: Sequence[Settlement], now: float) -> int:
     """See `Subjects.settle`."""
     entries = _load(connection, {one.claim.subject for one in settlements})
     after: dict[Subject, Entry | None] = {}
@@ -151,16 +100,18 @@ def settle(connection: Connection, settlements: Sequence[Settlement], now: float
             after[entry.subject] = rules.settled(entry, one, now)
     _save(connection, [entry for entry in after.values() if entry])
     discard(connection, [subject for subject, entry in after.items() if entry is None])
+    return len(settlements) - len(after)
 
 
-def start(connection: Connection, now: float) -> None:
-    """End every claim: their holder is dead. Bring back the times of a clock that has been set back since.
+def start(connection: Connection, now: float, *, alone: bool) -> None:
+    """Bring back the times of a clock that has been set back since. Who is alone ends every claim: its holder is dead.
 
     Nothing was marked, or failed, later than now. Who would wait longer than AHEAD is due now: where that was
     meant (a long quiet time), early is harmless, while hours or days of silence are not.
     """
     freed = update(subjects).values(token="", lease_until=None, ready_at=_C.due_at)
-    connection.execute(freed.where(_C.token != ""))
+    if alone:
+        connection.execute(freed.where(_C.token != ""))
     ahead = now + AHEAD
     for column, latest in (
         (_C.due_at, ahead),
@@ -170,16 +121,6 @@ def start(connection: Connection, now: float) -> None:
         (_C.gone_at, now),
     ):
         connection.execute(update(subjects).values({column: now}).where(column > latest))
-
-
-def backlog(connection: Connection, now: float) -> list[Backlog]:
-    """See `Subjects.backlog`."""
-    rows = connection.execute(_BACKLOG, {"now": now})
-    return [
-        Backlog(Kind(row.kind), row.dataset, row.alive - row.claimed, row.claimed, row.dead, row.oldest)
-        for row in rows
-        if row.alive or row.dead  # else only tombstones
-    ]
 
 
 def dead_letters(connection: Connection, dataset: str | None) -> list[DeadLetter]:
@@ -214,27 +155,32 @@ def _dead(connection: Connection, chosen: Collection[Subject]) -> list[Entry]:
 
 
 def _load(connection: Connection, chosen: Collection[Subject]) -> dict[Subject, Entry]:
-    """The entries of those subjects that are in the set, locked where the dialect locks rows."""
+    """The entries of those subjects that are in the set; where others write too they are locked, in one order."""
     found: dict[Subject, Entry] = {}
-    for these in _parts(chosen):
-        found.update((entry.subject, entry) for entry in map(_entry, connection.execute(_LOOK_UP, these)))
+    for those in _parts(connection, chosen):
+        look_up = select(*_ENTRY).where(*those).order_by(_C.id).with_for_update()
+        found.update((entry.subject, entry) for entry in map(_entry, connection.execute(look_up)))
     return found
 
 
 def discard(connection: Connection, gone: Collection[Subject]) -> None:
     """Take subjects out of the set, whatever their standing."""
-    for these in _parts(gone):
-        connection.execute(_DELETE, these)
+    for those in _parts(connection, gone):
+        connection.execute(delete(subjects).where(*those))
 
 
-def _parts(chosen: Collection[Subject]) -> Iterator[dict[str, Any]]:
-    """Parameters of `_THESE`: SQLite takes its index for a list of ids, but not for one of whole identities."""
-    ids: dict[tuple[Kind, str], list[str]] = defaultdict(list)
-    for subject in chosen:
+def _parts(connection: Connection, chosen: Collection[Subject]) -> Iterator[tuple[ColumnElement[bool], ...]]:
+    """Conditions: SQLite takes its index for a list of ids, but not for one of whole identities."""
+    ids: dict[Lane, list[str]] = defaultdict(list)
+    for subject in sorted(chosen, key=_in_order):
         ids[subject.kind, subject.dataset].append(subject.id)
-    for (kind, dataset), in_group in ids.items():
-        for chunk in chunks(in_group):
-            yield {"in_kind": kind, "in_dataset": dataset, "ids": chunk}
+    for (kind, dataset), in_lane in ids.items():
+        for chunk in chunks(in_lane):
+            yield _C.kind == kind, _C.dataset == dataset, among(connection, _C.id, chunk)
+
+
+def _in_order(subject: Subject) -> tuple[str, str, str]:
+    return subject.kind, subject.dataset, subject.id
 
 
 def _entry(row: Sequence[Any]) -> Entry:
@@ -264,5 +210,6 @@ def _row(entry: Entry) -> dict[str, Any]:
         "dead_at": entry.dead_at,
         "reason": entry.reason,
         "gone_at": entry.gone_at,
+        "traces": entry.traces,
         "ready_at": entry.ready_at,
     }

@@ -1,28 +1,32 @@
-"""The one writer of a process: write operations queue up, and each group of them shares one commit.
+"""Grouped commits: write operations queue up, and each group of them shares one transaction.
 
 A commit costs one fsync however much is in it, so while one group commits the next one gathers, and many
-callers pay for one. Nobody is answered before the commit. A group runs in a thread in one go: a thread change
-for each statement would cost more than the statements. Used by `sql` only.
+callers pay for one. Nobody is answered before the commit. Used by the databases, which say how a transaction runs.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from syncd.domain.errors import ConfigError, Retryable
-from syncd.state.database import failures_named
 
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
 _Works = Callable[[Connection, Sequence[_Item]], None]
 _GROUP = 512  # operations of one commit
+
+
+class Commit(Protocol):
+    """How a transaction runs: returns what `work` returns once that is durable."""
+
+    async def __call__(self, work: Callable[[Connection], _Result]) -> _Result:
+        """Run `work` in a transaction."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +39,13 @@ class _Write:
 
 
 class Writer:
-    """Runs write operations on one connection. An operation is a plain function of the connection."""
+    """Runs write operations in groups, one group at a time. An operation is a plain function of the connection."""
 
-    def __init__(self, connection: Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
+    def __init__(self, commit: Commit) -> None:
+        self._commit = commit
         self._queue: list[_Write] = []
         self._queued = asyncio.Event()
         self._closing = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="state-writer")
         self._job = asyncio.create_task(self._run(), name="state-writer")
 
     async def run(self, work: Callable[[Connection], _Result]) -> _Result:
@@ -67,7 +69,6 @@ class Writer:
         self._closing = True
         self._queued.set()
         await self._job
-        self._thread.shutdown()
 
     async def _run(self) -> None:
         while self._queue or not self._closing:
@@ -75,14 +76,12 @@ class Writer:
             group, self._queue = self._queue[:_GROUP], self._queue[_GROUP:]
             if not self._queue and not self._closing:
                 self._queued.clear()
-            await self._commit([write for write in group if not write.done.done()])
+            await self._answer_all([write for write in group if not write.done.done()])
 
-    async def _commit(self, group: list[_Write]) -> None:
+    async def _answer_all(self, group: list[_Write]) -> None:
         """Answer every operation of the group. If one raises, each is tried alone, so that only the guilty fails."""
-        loop = asyncio.get_running_loop()
         try:
-            with failures_named(self._path):
-                results = await loop.run_in_executor(self._thread, _transaction, self._connection, group)
+            results = await self._commit(lambda connection: _run_group(connection, group))
         except (Retryable, ConfigError) as error:  # the database's failure: alone they would fare no better
             _fail(group, error)
         except Exception as error:  # noqa: BLE001 - it is the caller's
@@ -95,16 +94,11 @@ class Writer:
             _fail(group, error)
             return
         for write in group:
-            await self._commit([write])
-
-
-def _transaction(connection: Connection, group: list[_Write]) -> list[Any]:
-    """What the operations return, all of them committed."""
-    with connection.begin():
-        return _run_group(connection, group)
+            await self._answer_all([write])
 
 
 def _run_group(connection: Connection, group: list[_Write]) -> list[Any]:
+    """What the operations return."""
     merged: dict[Callable[..., Any], list[Sequence[Any]]] = defaultdict(list)
     for write in group:
         if write.items is not None:

@@ -52,11 +52,17 @@ def open_cloud(bucket: CloudBucket, clock: Clock) -> ObjectStore:
 
 
 class Stores:
-    """The stores of one process. `buckets`: those of `[buckets.*]`, by name."""
+    """The stores of one process. `buckets`: those of `[buckets.*]`, by name. `watch` is put around each."""
 
-    def __init__(self, buckets: Mapping[str, ObjectStore], clock: Clock) -> None:
-        self._buckets = dict(buckets)
+    def __init__(
+        self,
+        buckets: Mapping[str, ObjectStore],
+        clock: Clock,
+        watch: Callable[[ObjectStore], ObjectStore] = lambda store: store,
+    ) -> None:
+        self._buckets = {name: watch(store) for name, store in buckets.items()}
         self._clock = clock
+        self._watch = watch
 
     def bucket(self, name: str) -> ObjectStore:
         """As the port says."""
@@ -73,7 +79,7 @@ class Stores:
             path = folder_path(url)
         except ValueError as error:
             raise ConfigError([Problem("bucket", str(error), "a folder as file:///absolute/path")]) from None
-        return FolderStore(Path(path), hidden=hidden, settle=settle, now=self._clock.now)
+        return self._watch(FolderStore(Path(path), hidden=hidden, settle=settle, now=self._clock.now))
 
     async def close(self) -> None:
         """Release all connections. Idempotent."""

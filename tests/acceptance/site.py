@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,20 +120,21 @@ title = "{self.title}"
     def start(self) -> subprocess.Popen[bytes]:
         """Start the daemon; returns when it is ready."""
         daemon = self.spawn()
-        until("daemon ready", lambda: self._alive(daemon) and self.get("/readyz") == 200, timeout=30)
+        until("daemon ready", lambda: self.answers(daemon), timeout=30)
         return daemon
 
-    def spawn(self) -> subprocess.Popen[bytes]:
-        """Start the daemon and do not wait; it is ended with the site."""
+    def spawn(self, module: str = "syncd", env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start the daemon and do not wait; it is ended with the site. `module`: one with the same command line."""
         with (self.home / "daemon.log").open("ab") as log:
-            command = [sys.executable, "-m", "syncd", "run", "--config", str(self.config)]
-            daemon = subprocess.Popen(command, stdout=log, stderr=log, env=_environment())
+            command = [sys.executable, "-m", module, "run", "--config", str(self.config)]
+            daemon = subprocess.Popen(command, stdout=log, stderr=log, env=_environment() | dict(env or {}))
         self._daemons.append(daemon)
         return daemon
 
-    def _alive(self, daemon: subprocess.Popen[bytes]) -> bool:
+    def answers(self, daemon: subprocess.Popen[bytes]) -> bool:
+        """Whether it is ready; fails when it has ended."""
         assert daemon.poll() is None, f"the daemon ended with {daemon.returncode}: {self.log()[-2000:]}"
-        return True
+        return self.get("/readyz") == 200
 
     def kill(self, daemon: subprocess.Popen[bytes]) -> None:
         """`kill -9`."""

@@ -11,6 +11,7 @@ from tests.acceptance.transports.s3 import ceph_bucket, queued, seaweed_bucket
 from tests.aws_emulators import Emulator
 from tests.azurite import Azurite
 from tests.ceph import Ceph
+from tests.known_secrets import known
 from tests.pubsub_double import PubSubDouble
 from tests.seaweed_webhook import TOKEN, WeedWebhook
 
@@ -48,9 +49,9 @@ async def test_a_google_bucket_with_pubsub(site: Site, push: bool) -> None:
 
 @pytest.mark.system
 async def test_a_ceph_bucket_whose_topic_calls(site: Site, ceph: Ceph, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOOP_TOKEN", "topic-secret")
+    monkeypatch.setenv("LOOP_TOKEN", known("topic-secret"))
     async with Relay().listening() as relay:
-        await run_loop(site, await ceph_bucket(ceph, relay, "topic-secret"))
+        await run_loop(site, await ceph_bucket(ceph, relay, known("topic-secret")))
 
 
 async def test_a_folder(site: Site) -> None:

@@ -1,6 +1,5 @@
 """Triggers with the real program: a receiver that fails first, a training that is started, an export that appears."""
 
-import base64
 import json
 import sys
 import threading
@@ -13,8 +12,9 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from tests.acceptance.site import Site, choice, until
+from tests.known_secrets import signing_secret
 
-SECRET = "whsec_" + base64.b64encode(b"acceptance-tests-only-not-a-secret").decode()
+SECRET = signing_secret("acceptance")
 TRAIN = """
 import json, sys
 import syncd

@@ -1,6 +1,7 @@
 """Reaching a Label Studio: both tokens, and every way in which it does not work."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from syncd.ports import DatasetSpec
 from syncd.secrets import SecretRef
 from tests.annotators.conftest import Connections, tasks
 from tests.annotators.proxy import Proxy, answering, delaying, keeping_answer, losing_answer, proxying, truncating
+from tests.known_secrets import HUSH
 from tests.label_studio import LabelStudioServer, free_port
 
 Spec = Callable[..., DatasetSpec]
@@ -290,11 +292,11 @@ async def test_no_message_holds_what_the_server_said_or_the_token(
     connect: Connections, proxy: Proxy, label_studio: LabelStudioServer, status: int, new_spec: Spec
 ) -> None:
     dataset = await connect(proxy.url, label_studio.token).ensure_dataset(new_spec())
-    said = '{"detail": "hush-hush", "validation_errors": {"x": ["hush-hush"]}}'
-    proxy.faults += [("/import", answering(status, said, Set_Cookie="hush-hush"))] * 2
+    said = json.dumps({"detail": HUSH, "validation_errors": {"x": [HUSH]}})
+    proxy.faults += [("/import", answering(status, said, Set_Cookie=HUSH))] * 2
     with pytest.raises((Retryable, Rejected, ConfigError)) as caught:
         await dataset.import_tasks("m1", tasks("a"))
-    assert "hush-hush" not in f"{caught.value!r} {caught.value}"
+    assert HUSH not in f"{caught.value!r} {caught.value}"
     assert label_studio.token not in f"{caught.value!r} {caught.value}"
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__

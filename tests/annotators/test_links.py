@@ -11,6 +11,7 @@ from syncd.domain.model import NewTask, ObjectRef
 from syncd.ports import DatasetSpec
 from tests.annotators.conftest import Connections
 from tests.annotators.person import Person
+from tests.known_secrets import HUSH
 from tests.label_studio import LabelStudioServer
 
 Spec = Callable[..., DatasetSpec]
@@ -29,12 +30,12 @@ async def test_a_bucket_of_google_or_azure_that_the_server_cannot_use_is_a_confi
 ) -> None:
     """Neither cloud is at hand here: what is shown is that the server was asked, with what the options say."""
     secret = connect.folder / "cloud-secret"
-    secret.write_text("hush-hush, no key")
+    secret.write_text(f"{HUSH}, no key")
     told = {name: {"file": secret} if value == "{secret}" else value for name, value in link.items()}
     annotator = connect(label_studio.url, label_studio.pat, storages=[told])
     with pytest.raises(ConfigError, match="cannot connect, or was refused there") as caught:
         await annotator.ensure_dataset(new_spec(buckets=(link["bucket"],)))
-    assert "hush-hush" not in str(caught.value)
+    assert HUSH not in str(caught.value)
 
 
 async def test_tasks_name_objects_of_each_cloud_as_the_server_resolves_them(

@@ -14,6 +14,7 @@ from syncd.domain.model import NewTask, ObjectRef
 from syncd.ports import DatasetSpec
 from tests.annotators.conftest import CONFIG, Connections
 from tests.annotators.person import Person
+from tests.known_secrets import HUSH
 from tests.label_studio import LabelStudioServer, free_port
 from tests.seaweed import Seaweed
 
@@ -157,7 +158,7 @@ async def test_an_s3_endpoint_the_server_cannot_use_is_a_config_error_without_th
     connect: Connections, label_studio: LabelStudioServer, new_spec: Spec
 ) -> None:
     secret = connect.folder / "s3-secret"
-    secret.write_text("hush-hush")
+    secret.write_text(HUSH)
     link = {
         "bucket": "s3://pets",
         "endpoint": f"http://127.0.0.1:{free_port()}",
@@ -167,7 +168,7 @@ async def test_an_s3_endpoint_the_server_cannot_use_is_a_config_error_without_th
     annotator = connect(label_studio.url, label_studio.pat, storages=[link])
     with pytest.raises(ConfigError, match="storages") as caught:
         await annotator.ensure_dataset(new_spec(buckets=("s3://pets",)))
-    assert "hush-hush" not in str(caught.value)
+    assert HUSH not in str(caught.value)
 
 
 async def test_an_s3_object_of_any_name_is_served(
@@ -242,10 +243,10 @@ async def test_a_guarded_server_is_told_with_the_way_out(
     link = {"bucket": "s3://pets", "endpoint": "http://127.0.0.1:9000"}
     annotator = connect(server.url, server.pat, local_files_root=server.files_root, storages=[link])
     dataset = await annotator.ensure_dataset(new_spec())
-    private = await dataset.ensure_webhook("http://127.0.0.1:8080/x", "hush")
+    private = await dataset.ensure_webhook("http://127.0.0.1:8080/x", HUSH)
     assert not private.registered
     assert "LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false" in private.reason
-    unknown = await dataset.ensure_webhook("http://no.such.host.invalid:8080/x", "hush")
+    unknown = await dataset.ensure_webhook("http://no.such.host.invalid:8080/x", HUSH)
     assert not unknown.registered
     assert "cannot resolve" in unknown.reason
     with pytest.raises(ConfigError, match="LABEL_STUDIO_SSRF_PROTECTION_ENABLED=false"):

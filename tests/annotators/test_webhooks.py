@@ -11,6 +11,7 @@ from syncd.annotators.label_studio.dataset import LabelStudioDataset
 from syncd.domain.events import AnnotationEvent, parse_label_studio
 from tests.annotators.conftest import tasks
 from tests.annotators.person import Person, choice, prediction
+from tests.known_secrets import HUSH
 
 ACTIONS = {"ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED"}
 
@@ -50,15 +51,15 @@ async def test_what_people_do_arrives_with_our_secret(
     dataset: LabelStudioDataset, person: Person, inbox: Inbox
 ) -> None:
     (task_id,) = await dataset.import_tasks("m1", tasks("a"))
-    assert (await dataset.ensure_webhook(inbox.url, "hush")).registered
+    assert (await dataset.ensure_webhook(inbox.url, HUSH)).registered
     annotation = await asyncio.to_thread(person.submit, task_id, choice("cat"))
-    assert await inbox.event("hush") == AnnotationEvent((task_id,), (annotation,))
+    assert await inbox.event(HUSH) == AnnotationEvent((task_id,), (annotation,))
     await asyncio.to_thread(person.update_annotation, annotation, choice("dog"))
-    assert await inbox.event("hush") == AnnotationEvent((task_id,), (annotation,))
+    assert await inbox.event(HUSH) == AnnotationEvent((task_id,), (annotation,))
     skipped = await asyncio.to_thread(person.skip, task_id)
-    assert await inbox.event("hush") == AnnotationEvent((task_id,), (skipped,))
+    assert await inbox.event(HUSH) == AnnotationEvent((task_id,), (skipped,))
     await asyncio.to_thread(person.delete_annotation, annotation)
-    assert await inbox.event("hush") == AnnotationEvent((), (annotation,))
+    assert await inbox.event(HUSH) == AnnotationEvent((), (annotation,))
 
 
 async def test_annotations_made_of_predictions_arrive_as_lists_under_singular_names(
@@ -68,13 +69,13 @@ async def test_annotations_made_of_predictions_arrive_as_lists_under_singular_na
     for number, task in enumerate(batch):
         batch[number] = type(task)(task.task_key, task.data, task.meta, (prediction("cat"),))
     ids = await dataset.import_tasks("m1", batch)
-    await dataset.ensure_webhook(inbox.url, "hush")
+    await dataset.ensure_webhook(inbox.url, HUSH)
     await asyncio.to_thread(
         person.post,
         f"/api/dm/actions?id=predictions_to_annotations&project={dataset.project}",
         {"selectedItems": {"all": True, "excluded": []}},
     )
-    event = await inbox.event("hush")
+    event = await inbox.event(HUSH)
     assert sorted(event.task_ids) == sorted(ids)
     assert len(event.annotation_ids) == 2
 
@@ -83,17 +84,17 @@ async def test_the_webhook_is_registered_once_with_our_actions_only(
     dataset: LabelStudioDataset, person: Person
 ) -> None:
     for _ in range(2):
-        assert (await dataset.ensure_webhook("http://127.0.0.1:9/x", "hush")).registered
+        assert (await dataset.ensure_webhook("http://127.0.0.1:9/x", HUSH)).registered
     (hook,) = person.get("/api/webhooks/", project=dataset.project)
     assert set(hook["actions"]) == ACTIONS
-    assert hook["headers"] == {"X-Syncd-Secret": "hush"}
+    assert hook["headers"] == {"X-Syncd-Secret": HUSH}
     assert (hook["send_payload"], hook["send_for_all_actions"], hook["is_active"]) == (True, False, True)
 
 
 async def test_a_right_webhook_is_left_as_it_is(dataset: LabelStudioDataset, person: Person) -> None:
-    await dataset.ensure_webhook("http://127.0.0.1:9/x", "hush")
+    await dataset.ensure_webhook("http://127.0.0.1:9/x", HUSH)
     (before,) = person.get("/api/webhooks/", project=dataset.project)
-    await dataset.ensure_webhook("http://127.0.0.1:9/x", "hush")
+    await dataset.ensure_webhook("http://127.0.0.1:9/x", HUSH)
     assert person.get("/api/webhooks/", project=dataset.project) == [before]
 
 
@@ -111,11 +112,11 @@ async def test_a_damaged_webhook_is_repaired(
     dataset: LabelStudioDataset, person: Person, damage: dict[str, object]
 ) -> None:
     url = "http://127.0.0.1:9/x"
-    await dataset.ensure_webhook(url, "hush")
+    await dataset.ensure_webhook(url, HUSH)
     (hook,) = person.get("/api/webhooks/", project=dataset.project)
     unchanged = {"url": url, "headers": hook["headers"], "actions": hook["actions"]}
     person.http.patch(f"/api/webhooks/{hook['id']}/", json={**unchanged, **damage}).raise_for_status()
-    assert (await dataset.ensure_webhook(url, "hush")).registered
+    assert (await dataset.ensure_webhook(url, HUSH)).registered
     (repaired,) = person.get("/api/webhooks/", project=dataset.project)
     assert {**repaired, "updated_at": "", "actions": set(repaired["actions"])} == {
         **hook,
@@ -146,10 +147,10 @@ async def test_one_of_ours_stays_when_host_and_port_change_and_others_are_left_a
         add_hook(person, dataset, address + PATH, **{"X-Syncd-Secret": "old"})
     kept = others(person, dataset)
     for address in ("http://127.0.0.1:7", "http://127.0.0.1:6"):
-        assert (await dataset.ensure_webhook(address + PATH, "hush")).registered
+        assert (await dataset.ensure_webhook(address + PATH, HUSH)).registered
         hooks = person.get("/api/webhooks/", project=dataset.project)
         assert [hook["url"] for hook in hooks] == [address + PATH, *kept]
-        assert (hooks[0]["headers"], set(hooks[0]["actions"])) == ({"X-Syncd-Secret": "hush"}, ACTIONS)
+        assert (hooks[0]["headers"], set(hooks[0]["actions"])) == ({"X-Syncd-Secret": HUSH}, ACTIONS)
         assert [hook["actions"] for hook in hooks[1:]] == [["TASKS_CREATED"]] * 2
 
 
@@ -157,7 +158,7 @@ async def test_every_one_of_ours_is_removed_and_others_are_left_alone(
     dataset: LabelStudioDataset, person: Person
 ) -> None:
     for port in (8, 9):
-        add_hook(person, dataset, f"http://127.0.0.1:{port}{PATH}", **{"X-Syncd-Secret": "hush"})
+        add_hook(person, dataset, f"http://127.0.0.1:{port}{PATH}", **{"X-Syncd-Secret": HUSH})
     kept = others(person, dataset)
     for _ in range(2):
         await dataset.remove_webhook(PATH)
@@ -165,7 +166,7 @@ async def test_every_one_of_ours_is_removed_and_others_are_left_alone(
 
 
 async def test_a_bare_host_name_is_refused_with_the_reason(dataset: LabelStudioDataset) -> None:
-    status = await dataset.ensure_webhook("http://syncd:8080/x", "hush")
+    status = await dataset.ensure_webhook("http://syncd:8080/x", HUSH)
     assert not status.registered
     assert "bare container name" in status.reason
-    assert "hush" not in status.reason
+    assert HUSH not in status.reason

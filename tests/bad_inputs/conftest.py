@@ -1,6 +1,6 @@
 """The receiver of a real daemon with a real state file, its datasets and routes; nobody works on what it keeps."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +14,7 @@ from syncd.service.assembly import Assembly, assemble
 from syncd.service.daemon import _listen_for, _listening
 from syncd.service.upkeep import Upkeep
 from syncd.sources.receiver import Inbox
+from tests.known_secrets import HUSH
 from tests.seaweed import free_ports
 from tests.sources.pushing import Answer
 
@@ -21,6 +22,7 @@ CONFIG = """
 data_dir = "{home}"
 [receiver]
 port = {port}
+admin = "127.0.0.1:{aside}"
 [buckets.photos]
 url = "s3://photos"
 [sources.cam]
@@ -46,17 +48,20 @@ class Daemon:
 
     parts: Assembly
     session: aiohttp.ClientSession
+    aside: aiohttp.ClientSession
     secret: str
 
     async def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
         """Any request; `_` in the names of headers is `-`."""
-        named = {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
-        async with self.session.request(method, path, data=BytesIO(body) if body else None, headers=named) as answer:
-            return Answer(answer.status, answer.headers, await answer.read())
+        return await _asked(self.session, method, path, body, headers)
+
+    async def ask_aside(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+        """The same, of the listener for those who watch."""
+        return await _asked(self.aside, method, path, body, headers)
 
     async def event(self, body: bytes) -> Answer:
         """As the camera's server sends it."""
-        return await self.ask("POST", "/events/cam", body, Authorization="Bearer hush")
+        return await self.ask("POST", "/events/cam", body, Authorization=f"Bearer {HUSH}")
 
     async def webhook(self, body: bytes) -> Answer:
         """As Label Studio sends it."""
@@ -68,19 +73,29 @@ class Daemon:
 
     async def page(self) -> str:
         """The metrics."""
-        return (await self.ask("GET", "/metrics")).body.decode()
+        return (await self.ask_aside("GET", "/metrics")).body.decode()
+
+
+async def _asked(
+    session: aiohttp.ClientSession, method: str, path: str, body: bytes, headers: Mapping[str, str]
+) -> Answer:
+    named = {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+    async with session.request(method, path, data=BytesIO(body) if body else None, headers=named) as answer:
+        return Answer(answer.status, answer.headers, await answer.read())
 
 
 @pytest.fixture
 async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Daemon]:
-    monkeypatch.setenv("CAM_TOKEN", "hush")
+    monkeypatch.setenv("CAM_TOKEN", HUSH)
     file = tmp_path / "syncd.toml"
-    file.write_text(CONFIG.format(home=tmp_path, port=free_ports(1)[0]))
+    port, aside = free_ports(2)
+    file.write_text(CONFIG.format(home=tmp_path, port=port, aside=aside))
     inboxes: dict[str, Inbox] = {}
     async with assemble(load_config(file, {}), exclusive=True) as parts:
         await _listen_for(parts, Upkeep(parts), inboxes, "fruits")
         async with (
-            _listening(parts, inboxes) as port,
+            _listening(parts, inboxes),
             aiohttp.ClientSession(f"http://127.0.0.1:{port}", skip_auto_headers=["Content-Type"]) as session,
+            aiohttp.ClientSession(f"http://127.0.0.1:{aside}", skip_auto_headers=["Content-Type"]) as watcher,
         ):
-            yield Daemon(parts, session, await parts.webhook_secret("fruits"))
+            yield Daemon(parts, session, watcher, await parts.webhook_secret("fruits"))

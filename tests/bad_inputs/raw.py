@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.known_secrets import HUSH
+
 QUICK_S = 0.05
 """The longest a body that can never be valid may take to be refused, seconds (fault sheet, row 1)."""
 MOST_GROWTH = 64 * 1024 * 1024
@@ -35,8 +37,8 @@ async def exchange(port: int, *pieces: bytes, within: float = 10.0) -> bytes:
 
 
 def head(*lines: str, path: str = "/events/photos", method: str = "POST") -> bytes:
-    """The head of a good request with the token `hush`, and these lines besides."""
-    first = (f"{method} {path} HTTP/1.1", "Host: x", "Content-Type: application/json", "Authorization: Bearer hush")
+    """The head of a good request with the token HUSH, and these lines besides."""
+    first = (f"{method} {path} HTTP/1.1", "Host: x", "Content-Type: application/json", f"Authorization: Bearer {HUSH}")
     return "\r\n".join([*first, *lines]).encode("utf-8", "surrogateescape") + b"\r\n\r\n"
 
 

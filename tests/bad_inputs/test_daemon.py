@@ -159,18 +159,23 @@ async def test_names_that_senders_choose_are_no_labels_of_the_metrics(daemon: Da
     assert not any(name in after for name in ("bucket-", "made-up", "Made:Up", "agent-", "VERB"))
 
 
-OPEN = {"/livez", "/readyz", "/metrics", "/openapi.json"}
+OPEN = {"/livez", "/readyz", "/openapi.json"}
+OPEN_ASIDE = {"/livez", "/readyz", "/metrics"}
 PIECES = ["livez", "readyz", "metrics", "events", "cam", "webhooks", "label-studio", "fruits", "..", ".", "%2e%2e",
           "%00", "%ff", "%", "é", "\\", ";", "'", "<x>", "{x}", "admin", "pprof", ".env", "a" * 3_000]  # fmt: skip
 
 
-async def test_whatever_path_is_asked_for_only_four_are_open_and_nothing_is_changed_or_shown(daemon: Daemon) -> None:
+@pytest.mark.parametrize("listener", ["receiver", "aside"])
+async def test_whatever_path_is_asked_for_only_three_are_open_and_nothing_is_changed_or_shown(
+    daemon: Daemon, listener: str
+) -> None:
+    ask, open_ = (daemon.ask, OPEN) if listener == "receiver" else (daemon.ask_aside, OPEN_ASIDE)
     chance = random.Random("row 51")
     for _ in range(400):
         path = "/" + chance.choice(["/", "//"]).join(chance.sample(PIECES, chance.randint(1, 4)))
         method = chance.choice(["GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"])
-        answer = await daemon.ask(method, path, b"{}" if method == "POST" else b"")
-        opened = method == "GET" and path in OPEN
+        answer = await ask(method, path, b"{}" if method == "POST" else b"")
+        opened = method == "GET" and path in open_
         assert answer.status == 200 if opened else answer.status in {400, 401, 404, 405, 415}, (method, path)
         assert opened or is_plain(answer), (method, path, answer.body)
     assert await daemon.waiting() == {}
@@ -189,8 +194,20 @@ async def test_no_route_does_anything_by_a_method_that_is_not_its_own(daemon: Da
     assert await daemon.waiting() == {}
 
 
+async def test_those_who_watch_have_an_address_of_their_own_that_no_sender_needs(daemon: Daemon) -> None:
+    assert (await daemon.ask("GET", "/metrics")).status == 404
+    assert (await daemon.ask_aside("GET", "/metrics")).status == 200
+    for path in ("/events/cam", WEBHOOK):
+        assert (await daemon.ask_aside("POST", path, b"{}")).status == 404
+    for path in OPEN_ASIDE:
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
+            assert (await daemon.ask_aside(method, path)).status == 405
+    assert await daemon.waiting() == {}
+
+
 def test_the_receiver_listens_on_this_host_only_unless_told_otherwise() -> None:
     assert Receiver().host == "127.0.0.1"
+    assert Receiver().admin.startswith("127.0.0.1:")
 
 
 async def test_a_source_that_does_not_work_as_it_should_is_noted_by_readyz_without_the_reason(daemon: Daemon) -> None:

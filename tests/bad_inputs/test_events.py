@@ -15,18 +15,19 @@ from syncd.sources.minio import MinioSource
 from syncd.sources.receiver import Limits as Receiving
 from tests.event_grid import validation_event
 from tests.flows.composed import ComposedWorld
+from tests.known_secrets import HUSH
 from tests.sources.amazon import records
 from tests.sources.pushing import listening, made
 from tests.sources.test_push_payloads import minio
 from tests.sources.test_sns import world as sns_world
 
-GOOD = {"Authorization": "Bearer hush", "Content-Type": "application/json"}
+GOOD = {"Authorization": f"Bearer {HUSH}", "Content-Type": "application/json"}
 TB = 10**12
 
 
 @pytest.fixture(autouse=True)
 def _token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOKEN", "hush")
+    monkeypatch.setenv("TOKEN", HUSH)
 
 
 # ------------------------------------------------------------ what leads elsewhere
@@ -60,8 +61,8 @@ async def test_the_validation_url_of_event_grid_is_never_asked_for() -> None:
         event["data"]["validationUrl"] = url
         async with listening(made(EventGridSource, url="az://photos", tokens=[{"env": "TOKEN"}])) as post:
             sent = orjson.dumps([event])
-            assert (await post.ask("POST", "/events/photos?code=hush", sent, GOOD)).status == 200
-            assert (await post.ask("POST", "/events/other?code=hush", sent, GOOD)).status == 404
+            assert (await post.ask("POST", f"/events/photos?code={HUSH}", sent, GOOD)).status == 200
+            assert (await post.ask("POST", f"/events/other?code={HUSH}", sent, GOOD)).status == 404
             assert (await post.ask("POST", "/events/photos?code=wrong", sent, GOOD)).status == 401
             assert post.deliveries == 0
     assert asked == []

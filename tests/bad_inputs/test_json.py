@@ -7,6 +7,7 @@ import pytest
 
 from tests.bad_inputs.raw import QUICK_S, quickest
 from tests.domain.notifications.test_hostile import NEVER
+from tests.known_secrets import HUSH
 from tests.sources.pushing import Post, counted, listening, made
 from tests.sources.test_push_payloads import SENDERS
 
@@ -24,7 +25,7 @@ NUMBERS = {
 
 @pytest.fixture
 async def post(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
-    monkeypatch.setenv("TOKEN", "hush")
+    monkeypatch.setenv("TOKEN", HUSH)
     sources = [made(kind, name=name, tokens=[{"env": "TOKEN"}]) for name, (kind, _, _) in SENDERS.items()]
     async with listening(*sources) as listens:
         yield listens

@@ -11,19 +11,21 @@ import pytest
 from syncd.sources.minio import MinioSource
 from syncd.sources.receiver import Limits
 from tests.bad_inputs.raw import bounded_memory, exchange, head, statuses
+from tests.known_secrets import HUSH
 from tests.sources.amazon import records
 from tests.sources.pushing import Post, listening, made
 
 BODY = records("a.jpg").encode()
 MIB, GIB = 2**20, 2**30
-GOOD = {"Authorization": "Bearer hush", "Content-Type": "application/json"}
+RIGHT = HUSH.encode()
+GOOD = {"Authorization": f"Bearer {HUSH}", "Content-Type": "application/json"}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of memory")
 
 
 @pytest.fixture
 async def post(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Post]:
     """With the limits that are the default, but for the time of a header and of a body."""
-    monkeypatch.setenv("TOKEN", "hush")
+    monkeypatch.setenv("TOKEN", HUSH)
     source = made(MinioSource, tokens=[{"env": "TOKEN"}])
     async with listening(source, limits=Limits(header_timeout=2.0, body_timeout=2.0)) as listens:
         yield listens
@@ -114,7 +116,7 @@ async def test_framing_that_can_be_read_in_two_ways_is_400_and_the_connection_cl
 ) -> None:
     answer = await exchange(post.port, head(*lines) + body)
     assert statuses(answer) == [400]
-    assert b"hush" not in answer
+    assert HUSH.encode() not in answer
     assert b"Traceback" not in answer
     assert post.deliveries == 0
 
@@ -162,16 +164,20 @@ async def test_a_token_of_a_megabyte_is_refused_and_neither_kept_nor_logged(
     assert post.deliveries == 0
 
 
-@pytest.mark.parametrize("token", [b"\xff\xfe", "höchst".encode(), b"hush\xc3", b"\x00hush", b"hush\x7f", b"hu sh"])
+@pytest.mark.parametrize(
+    "token",
+    [b"\xff\xfe", "höchst".encode(), RIGHT + b"\xc3", b"\x00" + RIGHT, RIGHT + b"\x7f", RIGHT[:9] + b" " + RIGHT[9:]],
+    ids=["no text", "not ASCII", "and more", "after NUL", "before DEL", "in two parts"],
+)
 async def test_a_token_of_any_bytes_is_refused_and_raises_nothing(post: Post, token: bytes) -> None:
-    request = head("Connection: close", LENGTH).replace(b"Bearer hush", b"Bearer " + token) + BODY
+    request = head("Connection: close", LENGTH).replace(f"Bearer {HUSH}".encode(), b"Bearer " + token) + BODY
     assert statuses(await exchange(post.port, request))[0] in {400, 401}
     assert post.deliveries == 0
 
 
 async def test_a_token_opens_its_own_source_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row 24: who may speak for one bucket may not speak for another."""
-    monkeypatch.setenv("ONE", "hush")
+    monkeypatch.setenv("ONE", HUSH)
     monkeypatch.setenv("OTHER", "quiet")
     sources = [made(MinioSource, name=name.lower(), tokens=[{"env": name}]) for name in ("ONE", "OTHER")]
     async with listening(*sources) as post:

@@ -10,6 +10,7 @@ import pytest
 from syncd.sources.minio import MinioSource
 from syncd.sources.receiver import Limits
 from tests.bad_inputs.raw import head
+from tests.known_secrets import HUSH
 from tests.sources.amazon import records
 from tests.sources.pushing import Post, listening, made
 
@@ -24,7 +25,7 @@ BEGINNINGS = [b"", b"POST /events/photos HTTP/1.1\r\nHost: x\r\nX-Slow: ", head(
 async def p99(post: Post, asks: int = 200) -> float:
     """Of the answers to a good sender, seconds."""
     took: list[float] = []
-    headers = {"Authorization": "Bearer hush", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {HUSH}", "Content-Type": "application/json"}
     async with aiohttp.ClientSession(headers=headers) as session:
         for n in range(asks):
             started = time.perf_counter()
@@ -44,7 +45,7 @@ async def closed(reader: asyncio.StreamReader) -> float:
 async def test_a_thousand_slow_connections_are_closed_in_time_and_others_do_not_notice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("TOKEN", "hush")
+    monkeypatch.setenv("TOKEN", HUSH)
     limits = Limits(header_timeout=HEADER_S, body_timeout=BODY_S)
     async with listening(made(MinioSource, tokens=[{"env": "TOKEN"}]), limits=limits) as post:
         alone = await p99(post)

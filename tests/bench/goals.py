@@ -3,11 +3,8 @@
 Called by the benchmarks, which yield `Goal`s, and by `python -m tests.bench`, which prints them.
 """
 
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -31,12 +28,30 @@ class Goal:
             return True
         return self.figure >= self.goal if self.at_least else self.figure <= self.goal
 
+    @property
+    def margin(self) -> float | None:
+        """How many times better than asked: 1 just reaches the goal. None where no such ratio is."""
+        if not self.goal:
+            return None
+        if self.at_least:
+            return self.figure / self.goal
+        return self.goal / self.figure if self.figure else None
+
     def cells(self) -> tuple[str, ...]:
         """Name, figure, goal, ok or short, detail."""
-        sign = "≥" if self.at_least else "≤"
-        wanted = "" if self.goal is None else f"{sign} {self._text(self.goal)}"
         verdict = "" if self.goal is None else "ok" if self.ok else "**short**"
-        return self.name, self._text(self.figure), wanted, verdict, self.detail
+        return self.name, self.told, self.wanted, verdict, self.detail
+
+    @property
+    def told(self) -> str:
+        """The figure for people."""
+        return self._text(self.figure)
+
+    @property
+    def wanted(self) -> str:
+        """The goal for people; empty where there is none."""
+        sign = "≥" if self.at_least else "≤"
+        return "" if self.goal is None else f"{sign} {self._text(self.goal)}"
 
     def _text(self, number: float) -> str:
         digits = f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
@@ -51,16 +66,3 @@ def markdown(goals: Sequence[Goal]) -> str:
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def machine() -> str:
-    """Where it was measured: processor, cores, memory, system."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    cores = len(os.sched_getaffinity(0))
-    return f"{_processor()}, {cores} cores, {memory:.0f} GiB, {platform.platform()}, Python {platform.python_version()}"
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())

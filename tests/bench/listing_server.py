@@ -1,12 +1,15 @@
 """A served fake of one S3 bucket for the bench: real ListObjectsV2 pages over HTTP, made from a number, never signed.
 
 `python -m tests.bench.listing_server COUNT` prints its port and serves until it is ended. Object `n` has the key
-`key_of(n)` and the etag `etag_of(n)`; keys are in order. In a process of its own, so that its CPU is not counted.
+`key_of(n)` and the etag `etag_of(n)`; keys are in order. In a process of its own, so that its CPU is not counted; and
+the pages are made before, in a file, so that making them holds nobody up.
 """
 
 import asyncio
 import sys
+import tempfile
 from contextlib import suppress
+from typing import BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 PAGE = 1_000
@@ -19,6 +22,7 @@ _ROW = (
     "<Contents><Key>{key}</Key><LastModified>2026-11-20T12:00:00.000Z</LastModified>"
     "<ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size><StorageClass>STANDARD</StorageClass></Contents>"
 )
+_HTTP = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n"
 
 
 def key_of(number: int) -> str:
@@ -53,17 +57,26 @@ def _start(query: dict[str, list[str]]) -> int:
     return int(after.rpartition("-")[2].removesuffix(".jpg")) + 1 if after else 0
 
 
-async def _serve(count: int) -> None:
+def _made(count: int, file: BinaryIO) -> list[int]:
+    """All pages, one behind the other; where each begins, and the end."""
+    begins = [0]
+    for start in range(0, count, PAGE):
+        begins.append(begins[-1] + file.write(page(start, count)))
+    file.flush()
+    return begins
+
+
+async def _serve(count: int, file: BinaryIO) -> None:
+    begins = _made(count, file)
+    loop = asyncio.get_running_loop()
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while request := await reader.readuntil(b"\r\n\r\n"):
-                target = request.split(b" ", 2)[1].decode()
-                body = page(_start(parse_qs(urlsplit(target).query)), count)
-                writer.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n" % len(body)
-                )
-                writer.write(body)
-                await writer.drain()
+                number = _start(parse_qs(urlsplit(request.split(b" ", 2)[1].decode()).query)) // PAGE
+                begin, size = begins[number], begins[number + 1] - begins[number]
+                writer.write(_HTTP % size)
+                await loop.sendfile(writer.transport, file, begin, size)
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
@@ -73,4 +86,5 @@ async def _serve(count: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1])))
+    with tempfile.TemporaryFile(prefix="syncd-bench-") as pages:
+        asyncio.run(_serve(int(sys.argv[1]), pages))

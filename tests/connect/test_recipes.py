@@ -18,9 +18,10 @@ import pytest
 from syncd.service.connect import Recipe, Target, policy, target_of
 from syncd.service.connect.recipes import connection, disconnection
 from tests.connect.conftest import Configured, Inline
+from tests.known_secrets import known
 
 TOKENS = Inline('[{ env = "SYNCD_TEST_TOKEN" }]')
-SECRET = "s3cr3t-T0ken"
+SECRET = known("s3cr3t-T0ken")
 ACCOUNT = "push@fruit-1.iam.gserviceaccount.com"
 HOSTILE = 'it\'s $(touch pwned) `id` "${HOME}" %{if} ${var.x}\\ ;&|'
 HOSTILE_BUCKET = HOSTILE.replace(" ", "")  # a space in a bucket's name is refused before

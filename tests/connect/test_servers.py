@@ -18,9 +18,10 @@ from syncd.service.connect.recipes import connection as recipe
 from tests.acceptance.site import until
 from tests.ceph import Ceph
 from tests.connect.conftest import Configured, Inline
+from tests.known_secrets import S3_KEY, known
 from tests.seaweed import served
 
-TOKEN = "s3cr3t-T0ken"
+TOKEN = known("s3cr3t-T0ken")
 TOKENS = Inline('[{ env = "SYNCD_TEST_TOKEN" }]')
 
 
@@ -69,14 +70,13 @@ def test_what_is_printed_for_seaweedfs_makes_it_push_with_the_token(
     home = tmp_path / "weed"
     home.mkdir()
     (home / "notification.toml").write_text(texts["toml"].replace(target.endpoint, endpoint))
-    exported = subprocess.run(
-        ["sh", "-c", f"{texts['sh']}; env"], env={"SYNCD_TOKEN": TOKEN}, capture_output=True, check=True
-    )
-    for name, _, value in (line.partition("=") for line in exported.stdout.decode().splitlines()):
+    shell = f"{texts['sh']}; env > '{tmp_path}/exported'"
+    subprocess.run(["sh", "-c", shell], env={"SYNCD_TOKEN": TOKEN}, check=True)
+    for name, _, value in (line.partition("=") for line in (tmp_path / "exported").read_text().splitlines()):
         if name.startswith("WEED_"):
             monkeypatch.setenv(name, value)
     with served(home) as server:
-        s3 = client("s3", {"endpoint_url": server.endpoint, "aws_secret_access_key": "testtest"})
+        s3 = client("s3", {"endpoint_url": server.endpoint, "aws_secret_access_key": S3_KEY})
         s3.put_object(Bucket="snap", Key="out/cat.jpg", Body=b"x")
         s3.put_object(Bucket="snap", Key="in/dog.jpg", Body=b"x")
         authorization, body = until("the event", lambda: inbox.told_of("dog.jpg"), timeout=20) or ("", b"")
@@ -111,7 +111,7 @@ async def test_ceph_is_connected_pushes_with_the_token_and_is_disconnected(
     entry |= {"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "invoices/"}]}}}
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"TopicConfigurations": [entry]})
     storage = {
-        "aws_endpoint": ceph.client["endpoint_url"], "aws_access_key_id": "test", "aws_secret_access_key": "testtest",
+        "aws_endpoint": ceph.client["endpoint_url"], "aws_access_key_id": "test", "aws_secret_access_key": S3_KEY,
     }  # fmt: skip
     config = configured("ceph", f"s3://{bucket}", storage, tokens=TOKENS)
     url = f"http://127.0.0.1:{inbox.server.server_port}"

@@ -17,6 +17,7 @@ from syncd.ports import Annotator, AnnotatorDataset, DatasetSpec, TaskHeader
 from syncd.secrets import SecretRef
 from tests.annotators.person import Person, annotation, choice, prediction
 from tests.clock import FakeClock
+from tests.known_secrets import HUSH
 
 CONFIG = """
 <View>
@@ -487,7 +488,7 @@ async def test_retired_tasks_are_restored_and_absent_ones_passed_over(bench: Ben
 async def test_ensure_webhook_is_idempotent(bench: Bench) -> None:
     dataset = await bench.dataset()
     for _ in range(2):
-        assert (await dataset.ensure_webhook(WEBHOOK, "hush")).registered
+        assert (await dataset.ensure_webhook(WEBHOOK, HUSH)).registered
 
 
 async def test_answers_that_come_with_new_tasks_are_theirs(bench: Bench) -> None:
@@ -525,7 +526,7 @@ async def test_a_task_that_is_gone_or_another_is_given_nothing(bench: Bench) -> 
 
 async def test_remove_webhook_is_idempotent(bench: Bench) -> None:
     dataset = await bench.dataset()
-    await dataset.ensure_webhook(WEBHOOK, "hush")
+    await dataset.ensure_webhook(WEBHOOK, HUSH)
     for _ in range(2):
         await dataset.remove_webhook("/webhook")
 

@@ -7,7 +7,7 @@ import pytest
 from syncd.domain.errors import Rejected
 from syncd.domain.model import IMPORTED, AnswerKind, ImportedAnswer, JsonObject, ObjectRef
 from syncd.ports import StateStore
-from tests.contracts.test_state_store import clock, state  # noqa: F401 - fixtures
+from tests.contracts.states import clock, open_store, state  # noqa: F401 - fixtures
 
 BUCKET = "s3://photos"
 CHOICE: JsonObject = {"from_name": "c", "to_name": "i", "value": {"choices": ["Kätzchen"]}}

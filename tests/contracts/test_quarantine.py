@@ -7,9 +7,9 @@ import pytest
 from syncd.domain.notifications import EXCERPT, BadEvent
 from syncd.ports import QUARANTINE_KEPT, StateStore
 from tests.clock import FakeClock
-from tests.contracts.states import clock, state
+from tests.contracts.states import clock, open_store, state
 
-__all__ = ["clock", "state"]
+__all__ = ["clock", "open_store", "state"]
 
 NUL = BadEvent("invalid_key", "a key cannot hold NUL", b'{"key": "a\\u0000b"}')
 ODD = BadEvent("malformed", "no key", b"\xff\x00{}")

@@ -1,9 +1,8 @@
 """The contract of `ports.StateStore`: every sentence of its docstrings, on every store there is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,8 +27,10 @@ from syncd.domain.model import (
     TaskState,
 )
 from syncd.ports import Backlog, Lane, StateStore
-from syncd.state import MemoryState, open_state
 from tests.clock import FakeClock
+from tests.contracts.states import Opening, clock, open_store, state
+
+__all__ = ["clock", "open_store", "state"]
 
 BUCKET = "s3://photos"
 CAT = Subject(Kind.OBJECT, "pets", ObjectRef(BUCKET, "cats/1.jpg").id)
@@ -38,29 +39,6 @@ CAR = Subject(Kind.OBJECT, "cars", ObjectRef(BUCKET, "cars/1.jpg").id)
 TASK = Subject(Kind.TASK, "pets", "17")
 PETS = Subject(Kind.DATASET, "pets", "pets")
 LEASE = 60.0
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-async def _memory(_: Path, clock: FakeClock) -> StateStore:
-    return MemoryState(clock)
-
-
-async def _sqlite(directory: Path, clock: FakeClock) -> StateStore:
-    return await open_state(directory / "state.db", clock)
-
-
-ADAPTERS: dict[str, Callable[[Path, FakeClock], Awaitable[StateStore]]] = {"memory": _memory, "sqlite": _sqlite}
-
-
-@pytest.fixture(params=ADAPTERS)
-async def state(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncIterator[StateStore]:
-    store = await ADAPTERS[request.param](tmp_path, clock)
-    yield store
-    await store.close()
 
 
 async def claim(state: StateStore, limit: int = 10, avoid: Collection[Lane] = ()) -> list[Claim]:
@@ -477,11 +455,10 @@ class StoppedClock(FakeClock):
         await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.mark.parametrize("event", ["mark", "again", "revive"])
-async def test_wait_is_woken_by_what_makes_a_subject_due(tmp_path: Path, adapter: str, event: str) -> None:
+async def test_wait_is_woken_by_what_makes_a_subject_due(open_store: Opening, event: str) -> None:
     clock = StoppedClock()
-    state = await ADAPTERS[adapter](tmp_path, clock)
+    state = await open_store(clock)
     await die(state, DOG)
     await state.mark([Mark(CAT)])
     held = await claim_one(state)
@@ -697,7 +674,7 @@ async def test_walking_nothing_yields_no_page(state: StateStore) -> None:
 async def test_an_intent_is_open_until_its_records_are_written(state: StateStore) -> None:
     await state.intend(intent("m1"))
     assert await state.intents("pets") == [intent("m1")]
-    await state.record([record("a", "1")], fulfils="m1")
+    assert await state.fulfil("m1", [record("a", "1")]) == [record("a", "1")]
     assert await state.intents("pets") == []
     assert await state.by_task("pets", ["1"])
 
@@ -722,6 +699,36 @@ async def test_records_without_an_intent_close_none(state: StateStore) -> None:
     assert await state.intents("pets") == [intent("m1")]
 
 
+async def test_what_fulfils_an_intent_replaces_no_record_that_is_there(state: StateStore) -> None:
+    """Somebody else found the import, and went on; or thought it was lost, and made the task anew."""
+    ours, retired = record("a", "1"), replace(record("a", "1"), state=TaskState.REMOVED)
+    doubled, new = replace(record("b", "2"), task_key="key-9"), record("c", "3")
+    await state.record([retired, record("b", "9")])
+    await state.intend(intent("m1"))
+    for _ in range(2):
+        assert await state.fulfil("m1", [ours, doubled, new]) == [ours, new], "those whose task is the recorded one"
+    assert await state.intents("pets") == []
+    assert [r async for page in state.walk_tasks("pets") for r in page] == [retired, new, record("b", "9")]
+
+
+async def test_a_record_is_amended_only_as_it_was_read(state: StateStore) -> None:
+    one, two, never = record("a", "1"), record("b", "2"), record("c", "3", dataset="cars")
+    await state.record([one, two])
+    discarded = [replace(r, state=TaskState.DISCARDED) for r in (one, two, never)]
+    await state.amend([(two, replace(two, etag="learned"))])
+    assert await state.amend([(one, discarded[0]), (two, discarded[1]), (never, discarded[2])]) == discarded[:1]
+    assert await state.by_task("pets", ["1", "2"]) == {"1": discarded[:1], "2": [replace(two, etag="learned")]}
+    assert await state.by_task("cars", ["3"]) == {}
+
+
+async def test_amending_records_marks_what_follows_from_it(state: StateStore) -> None:
+    await state.record([record("a", "1")])
+    await state.amend([(record("a", "1"), replace(record("a", "1"), state=TaskState.RETIRED))], [Mark(CAT)])
+    assert await subjects(state) == [CAT]
+    await state.amend([], [Mark(DOG)])
+    assert await subjects(state) == [DOG]
+
+
 # ---------------------------------------------------------------- staging
 
 
@@ -741,6 +748,34 @@ def change(annotation_id: str, task_id: str = "1", digest: str = "d1") -> Staged
 
 def gone(annotation_id: str, task_id: str = "1") -> StagedChange:
     return StagedChange(annotation_id, task_id, None)
+
+
+async def claimed_task(state: StateStore, task_id: str) -> Claim:
+    await state.mark([Mark(Subject(Kind.TASK, "pets", task_id))])
+    (claim,) = await state.claim(limit=9, lease=60)
+    return claim
+
+
+async def test_who_lost_its_claim_on_a_task_stages_nothing_of_it(state: StateStore, clock: FakeClock) -> None:
+    lost = await claimed_task(state, "7")
+    clock.advance(61)
+    (other,) = await state.claim(limit=9, lease=60)
+    kept = await claimed_task(state, "8")
+    await state.stage("pets", [change("1", "7", "old"), change("2", "8")], held=[lost, kept])
+    assert [c.annotation_id for c in await staged(state)] == ["2"]
+    assert await state.known("pets", ["7"]) == {}
+    await state.stage("pets", [change("1", "7", "new")], held=[other])
+    await state.settle([Settlement(other, Outcome.DONE)])
+    await state.stage("pets", [change("1", "7", "old")], held=[lost])
+    await state.stage("pets", [change("1", "7", "old")], held=[other])
+    assert await state.known("pets", ["7"]) == {"7": {"1": "new"}}
+
+
+async def test_a_claim_whose_lease_ran_out_counts_until_another_takes_it(state: StateStore, clock: FakeClock) -> None:
+    claim = await claimed_task(state, "7")
+    clock.advance(3600)
+    await state.stage("pets", [change("1", "7"), change("2", "8")], held=[claim])
+    assert [c.annotation_id for c in await staged(state)] == ["1"], "of another task nothing"
 
 
 async def staged(state: StateStore, dataset: str = "pets") -> list[StagedChange]:

@@ -5,9 +5,9 @@ import pytest
 from syncd.domain.model import Claim, Kind, Mark, ObjectRef, Observation, Outcome, Settlement, Subject
 from syncd.ports import StateStore
 from tests.clock import FakeClock
-from tests.contracts.states import clock, state
+from tests.contracts.states import clock, open_store, state
 
-__all__ = ["clock", "state"]
+__all__ = ["clock", "open_store", "state"]
 
 CAT = Subject(Kind.OBJECT, "pets", ObjectRef("s3://photos", "cat.jpg").id)
 DOG = Subject(Kind.OBJECT, "pets", ObjectRef("s3://photos", "dog.jpg").id)

@@ -27,10 +27,10 @@ class RecordingState(MemoryState):
         self._may_fail("claim")
         return await super().claim(**arguments)
 
-    async def settle(self, settlements: Sequence[Settlement]) -> None:
+    async def settle(self, settlements: Sequence[Settlement]) -> int:
         self._may_fail("settle")
         self.settlements.append(settlements)
-        await super().settle(settlements)
+        return await super().settle(settlements)
 
     def _may_fail(self, what: str) -> None:
         if self.trouble[:1] == [what]:

@@ -14,9 +14,10 @@ from syncd.domain.errors import ConfigError
 from syncd.secrets import SecretRef, keep_fresh, warm
 from syncd.secrets.cache import CACHE, Place, Unreadable
 from tests.aws_emulators import Emulator, emulator
+from tests.known_secrets import known
 from tests.secrets.managers import manager
 
-BEFORE, AFTER = "s3cr3t-before", "s3cr3t-after"
+BEFORE, AFTER = known("s3cr3t-before"), known("s3cr3t-after")
 TOKEN = SecretRef(aws_secret="studio", key="token")
 FIELD = "annotators.studio.token"
 

@@ -16,9 +16,10 @@ from syncd.domain.errors import ConfigError
 from syncd.secrets import SecretRef
 from syncd.secrets.cache import CACHE
 from tests.aws_emulators import Emulator
+from tests.known_secrets import known
 from tests.secrets.managers import TOKEN, Vault, manager, served
 
-VALUE = "s3cr3t-Value"
+VALUE = known("s3cr3t-Value")
 GCP = "projects/fruit/secrets/token"
 
 

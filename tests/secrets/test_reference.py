@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from syncd.domain.errors import ConfigError
 from syncd.secrets import SecretRef, reference
+from tests.known_secrets import known
 
-VALUE = "s3cr3t-Value"
+VALUE = known("s3cr3t-Value")
 DOCUMENT = f'{{"api_key": "{VALUE}", "port": 5432, "nested": {{"a": 1}}, "off": false, "empty": ""}}'
 
 

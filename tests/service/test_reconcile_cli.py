@@ -15,7 +15,7 @@ from syncd.config import load_config
 from syncd.domain.model import Kind, NewTask, ObjectRef, Observation
 from syncd.domain.notifications import BadEvent
 from syncd.flows.reconcile import objects
-from syncd.runtime.telemetry import metrics_page
+from syncd.runtime.metrics import metrics_page
 from syncd.service.assembly import assemble
 from tests.service.memory_site import Site
 

@@ -207,9 +207,9 @@ async def test_a_merge_that_stood_still_for_long_is_made_again(
     await store.commit("fruits", [put("1")], "h")
     clock, real = store._clock, Table.merge
 
-    def slow(self: Table, changes: Any) -> bool:
+    def slow(self: Table, changes: Any, *check: Any) -> bool:
         clock.advance(2000)  # type: ignore[attr-defined]
-        return real(self, changes)
+        return real(self, changes, *check)
 
     with monkeypatch.context() as patch:
         patch.setattr(Table, "merge", slow)

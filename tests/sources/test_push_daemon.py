@@ -15,6 +15,7 @@ from syncd.service.assembly import assemble
 from syncd.service.daemon import _listening
 from syncd.sources.folder import FolderSource
 from syncd.sources.minio import MinioSource
+from tests.known_secrets import HUSH
 from tests.seaweed import free_ports
 from tests.sources.amazon import records
 from tests.sources.pushing import Post, made
@@ -24,6 +25,7 @@ CONFIG = """
 data_dir = "{home}"
 [receiver]
 port = {port}
+admin = "receiver"
 [worker]
 linger = 0.0
 [buckets.photos]
@@ -48,11 +50,11 @@ include = ["*.jpg"]
 async def test_a_pushed_event_is_a_durable_mark_of_every_dataset_that_wants_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CAM_TOKEN", "hush")
+    monkeypatch.setenv("CAM_TOKEN", HUSH)
     file = tmp_path / "syncd.toml"
     file.write_text(CONFIG.format(home=tmp_path, port=free_ports(1)[0]))
     config = load_config(file, {})
-    headers = {"Authorization": "Bearer hush", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {HUSH}", "Content-Type": "application/json"}
     async with (
         assemble(config, exclusive=True) as parts,
         _listening(parts, {}) as port,
@@ -81,13 +83,13 @@ def test_every_source_that_is_pushed_to_has_the_form_of_the_port() -> None:
 async def test_it_asks_for_a_rescan_when_it_starts_and_where_a_message_left_objects_unnamed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("CAM_TOKEN", "hush")
+    monkeypatch.setenv("CAM_TOKEN", HUSH)
     source = made(MinioSource, tokens=[{"env": "CAM_TOKEN"}])
     assert isinstance(source, PushSource)
     rescans: list[str] = []
     job = asyncio.create_task(source.run(Post().deliver, lambda: rescans.append("rescan")))
     await until("it listens", lambda: rescans)
-    request = Pushed("POST", {"authorization": "Bearer hush", "content-type": "application/json"}, {}, b"{}")
+    request = Pushed("POST", {"authorization": f"Bearer {HUSH}", "content-type": "application/json"}, {}, b"{}")
     monkeypatch.setattr("syncd.sources.minio.parse_s3", lambda *_: Notices(rescan=True))
     assert await source.receive(request, Post().deliver) == Reply(204)
     await until("it asks again", lambda: len(rescans) == 2)

@@ -17,18 +17,19 @@ from syncd.sources.ceph import CephSource
 from syncd.sources.minio import MinioSource
 from syncd.sources.receiver import Limits, Probes, Receiver
 from syncd.sources.sns import SnsSource
+from tests.known_secrets import HUSH
 from tests.sources.amazon import TOPIC, records
 from tests.sources.pushing import listening, made
 
 JSON = {"Content-Type": "application/json"}
 PACKED = {**JSON, "Content-Encoding": "gzip"}
-BEARER = {"Authorization": "Bearer hush", **JSON}
+BEARER = {"Authorization": f"Bearer {HUSH}", **JSON}
 ROOM = Limits(body=200_000, bodies=1, header_timeout=5, body_timeout=5)
 
 
 @pytest.fixture(autouse=True)
 def _token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOKEN", "hush")
+    monkeypatch.setenv("TOKEN", HUSH)
 
 
 @asynccontextmanager

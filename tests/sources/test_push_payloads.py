@@ -2,6 +2,7 @@
 MinIO (whose server is not obtainable here), made by the SDK of CloudEvents; and hostile keys through all of them.
 """
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -22,15 +23,16 @@ from syncd.sources.minio import MinioSource
 from syncd.sources.pushed import TokenOptions
 from syncd.sources.seaweedfs import SeaweedFSSource
 from tests.domain.notifications.hostile import HOSTILE_KEYS, UNTENABLE_KEYS
+from tests.known_secrets import HUSH
 from tests.sources.pushing import Post, counted, listening, made, stores
 
 JSON = {"Content-Type": "application/json"}
-BEARER = {"Authorization": "Bearer hush", **JSON}
+BEARER = {"Authorization": f"Bearer {HUSH}", **JSON}
 
 
 @pytest.fixture(autouse=True)
 def _token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOKEN", "hush")
+    monkeypatch.setenv("TOKEN", HUSH)
 
 
 def source(kind: type[Any], **options: Any) -> Any:
@@ -40,7 +42,7 @@ def source(kind: type[Any], **options: Any) -> Any:
 # ------------------------------------------------------------ what they send
 
 
-def ceph(key: str, event: str = "ObjectCreated:Put", shown: str | None = "hush", **changed: Any) -> dict[str, Any]:
+def ceph(key: str, event: str = "ObjectCreated:Put", shown: str | None = HUSH, **changed: Any) -> dict[str, Any]:
     """Recorded from Ceph RGW 16.2.15."""
     thing = {
         "key": key,
@@ -121,7 +123,7 @@ SENDERS: dict[str, tuple[type[Any], dict[str, str], Callable[[str], bytes]]] = {
     "ceph": (CephSource, JSON, lambda key: json.dumps(ceph(key), ensure_ascii=False).encode()),
     "eventbridge": (
         EventBridgeSource,
-        {**JSON, "X-Syncd-Secret": "hush"},
+        {**JSON, "X-Syncd-Secret": HUSH},
         lambda key: json.dumps(bridge(key)).encode(),
     ),
     "seaweedfs": (SeaweedFSSource, BEARER, lambda key: json.dumps(weed(key)).encode()),
@@ -194,8 +196,8 @@ async def test_every_record_of_ceph_shows_the_token() -> None:
         broken: list[dict[str, Any]] = [
             {"Records": []},
             {"Records": None},
-            {"Records": ["hush"]},
-            {"opaqueData": "hush"},
+            {"Records": [HUSH]},
+            {"opaqueData": HUSH},
         ]
         for message in broken:
             assert await send_ceph(post, message) == 401
@@ -203,10 +205,11 @@ async def test_every_record_of_ceph_shows_the_token() -> None:
 
 
 async def test_a_password_that_is_wrong_is_not_made_up_for_by_the_records() -> None:
+    right = base64.b64encode(f"user:{HUSH}".encode()).decode()
     async with listening(source(CephSource)) as post:
-        for wrong in ("Basic", "Basic !", "Basic dXNlcjpwYXNz", "Bearer hush", "Digest x", "Basic /w=="):
+        for wrong in ("Basic", "Basic !", "Basic dXNlcjpwYXNz", f"Bearer {HUSH}", "Digest x", "Basic /w=="):
             assert await send_ceph(post, ceph("a"), Authorization=wrong) == 401
-        assert await send_ceph(post, ceph("a", shown=None), Authorization="Basic dXNlcjpodXNo") == 204
+        assert await send_ceph(post, ceph("a", shown=None), Authorization=f"Basic {right}") == 204
 
 
 async def test_what_is_kept_of_a_bad_record_of_ceph_holds_no_secret() -> None:
@@ -214,7 +217,7 @@ async def test_what_is_kept_of_a_bad_record_of_ceph_holds_no_secret() -> None:
         assert await send_ceph(post, ceph("nul\0", requestParameters={})) == 204
     (bad,) = post.bad
     assert b"eventName" in bad.excerpt
-    assert b"hush" not in bad.excerpt
+    assert HUSH.encode() not in bad.excerpt
     assert b"theirs" not in bad.excerpt
 
 
@@ -229,7 +232,7 @@ async def test_cloudevents_in_binary_structured_and_batched_mode_are_the_same() 
     ]
     async with listening(source(CloudEventsSource)) as post:
         for headers, body in modes:
-            shown = {"content-type": "application/json", **headers, "Authorization": "Bearer hush"}
+            shown = {"content-type": "application/json", **headers, "Authorization": f"Bearer {HUSH}"}
             assert (await post.ask("POST", "/events/photos", body, shown)).status == 204
     assert post.keys() == ["a b"] * 4
 

@@ -11,17 +11,18 @@ import pytest
 from syncd.domain.errors import Conflict, Rejected, Retryable
 from syncd.sources.minio import MinioSource
 from syncd.sources.seaweedfs import SeaweedFSSource
+from tests.known_secrets import HUSH
 from tests.sources.amazon import records
 from tests.sources.pushing import Post, counted, listening, made
 
-GOOD = {"Authorization": "Bearer hush", "Content-Type": "application/json"}
+GOOD = {"Authorization": f"Bearer {HUSH}", "Content-Type": "application/json"}
 BODY = records("in/a+b.jpg").encode()
 PATH = "/events/photos"
 
 
 @pytest.fixture(autouse=True)
 def _token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOKEN", "hush")
+    monkeypatch.setenv("TOKEN", HUSH)
 
 
 @pytest.fixture

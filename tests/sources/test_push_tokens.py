@@ -19,10 +19,11 @@ from syncd.sources.eventbridge import EventBridgeSource
 from syncd.sources.minio import MinioSource
 from syncd.sources.pushed import Tokens
 from syncd.sources.seaweedfs import SeaweedFSSource
+from tests.known_secrets import known
 from tests.sources.amazon import records
 from tests.sources.pushing import listening, made
 
-TOKEN = "s3cret-token-of-32-characters-xx"
+TOKEN = known("s3cret-token-of-32-characters-xx")
 PLAIN = json.dumps({"specversion": "1.0", "type": "x", "source": "y", "id": "1"}).encode()
 WEED = json.dumps(
     {"event_type": "create", "key": "/buckets/photos/a", "message": {"new_entry": {"name": "a"}}}

@@ -9,6 +9,7 @@ import pytest
 
 from syncd.domain.errors import Rejected, Retryable
 from syncd.sources.receiver import Inbox, Limits, Probes, Receiver
+from tests.known_secrets import HUSH
 
 PATH = "/webhooks/label-studio/photos"
 LIMITS = Limits(body=10_000, header_timeout=1.0, body_timeout=0.5)
@@ -35,7 +36,7 @@ class Post:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator["Post"]:
         probes = Probes(self.ready, lambda: (b"page", "text/plain"), lambda *answer: self.counted.append(answer))
-        receiver = Receiver({PATH: Inbox("hush", self.accept)}, probes, LIMITS)
+        receiver = Receiver({PATH: Inbox(HUSH, self.accept)}, probes, LIMITS)
         async with receiver.listen("127.0.0.1", 0) as self.port:
             yield self
 
@@ -61,7 +62,7 @@ def request(body: bytes, *headers: str, length: int | None = None) -> bytes:
         "Host: x",
         "Connection: close",
         "Content-Type: application/json",
-        "X-Syncd-Secret: hush",
+        f"X-Syncd-Secret: {HUSH}",
         f"Content-Length: {len(body) if length is None else length}",
         *headers,
     ]
@@ -120,8 +121,8 @@ async def test_a_body_that_is_not_what_its_encoding_says_is_400(post: Post) -> N
 
 
 async def test_two_secrets_or_a_strange_one_do_not_open(post: Post) -> None:
-    assert status(await post.send(request(b"{}", "X-Syncd-Secret: hush"))) == 401
-    strange = request(b"{}").replace(b"hush", b"h\xfcsh\xff")
+    assert status(await post.send(request(b"{}", f"X-Syncd-Secret: {HUSH}"))) == 401
+    strange = request(b"{}").replace(HUSH.encode(), b"h\xfcsh\xff")
     assert status(await post.send(strange)) in (400, 401)
     assert post.taken == []
 

@@ -61,7 +61,9 @@ Step = Callable[[Twins], Awaitable[None]]
 
 datasets = st.sampled_from(DATASETS)
 refs = st.builds(ObjectRef, st.sampled_from(["s3://a", "s3://b"]), st.sampled_from(KEYS))
-subjects = st.builds(Subject, st.sampled_from([Kind.OBJECT, Kind.DATASET]), datasets, st.sampled_from(KEYS[:3]))
+subjects = st.builds(
+    Subject, st.sampled_from([Kind.OBJECT, Kind.DATASET]), datasets, st.sampled_from(KEYS[:3])
+) | st.builds(Subject, st.just(Kind.TASK), datasets, st.sampled_from(TASKS))
 seconds = st.sampled_from([0.0, 0.5, 5.0, 60.0])
 observations = st.builds(
     Observation,
@@ -155,16 +157,38 @@ def on_dead(name: str, chosen: Sequence[Subject]) -> Step:
     return lambda twins: twins.same(lambda state: getattr(state, name)(chosen))
 
 
-def record(batch: Sequence[Record], fulfils: str | None) -> Step:
-    return lambda twins: twins.same(lambda state: state.record(batch, fulfils=fulfils))
+def record(batch: Sequence[Record]) -> Step:
+    return lambda twins: twins.same(lambda state: state.record(batch))
+
+
+def fulfil(marker: str, batch: Sequence[Record]) -> Step:
+    return lambda twins: twins.same(lambda state: state.fulfil(marker, batch))
+
+
+def amend(dataset: str, stale: Sequence[Record], after: TaskState, marks: Sequence[Mark]) -> Step:
+    """Those that are there, and some that are not so."""
+
+    async def amended(state: StateStore) -> list[Record]:
+        there = [r for ours in (await state.by_task(dataset, TASKS)).values() for r in ours]
+        both = sorted([*there, *stale], key=lambda r: r.task_key)
+        return await state.amend([(r, replace(r, state=after)) for r in both], marks)
+
+    return lambda twins: twins.same(amended)
 
 
 def intend(intent: Intent) -> Step:
     return lambda twins: twins.same(lambda state: state.intend(intent))
 
 
-def stage(dataset: str, batch: Sequence[StagedChange]) -> Step:
-    return lambda twins: twins.same(lambda state: state.stage(dataset, batch))
+def stage(dataset: str, batch: Sequence[StagedChange], held: int | None) -> Step:
+    """Of all claims that are known, held or not, those from `held` on."""
+
+    async def step(twins: Twins) -> None:
+        claims = list(zip(*twins.claims[held:], strict=True)) if held is not None else [None, None]
+        for state, ours in zip((twins.memory, twins.sql), claims or [(), ()], strict=True):
+            await state.stage(dataset, batch, held=ours)
+
+    return step
 
 
 def look(dataset: str, limit: int) -> Step:
@@ -227,9 +251,11 @@ steps = st.one_of(
     st.builds(settle, st.just(-2), st.sampled_from(Outcome), seconds, st.booleans(), st.booleans()),
     st.builds(renew, st.integers(-4, 0), st.just(10.0)),
     st.builds(on_dead, st.sampled_from(["revive", "drop"]), st.lists(subjects, max_size=8)),
-    st.builds(record, st.lists(records, max_size=4), st.none() | st.sampled_from("mn")),
+    st.builds(record, st.lists(records, max_size=4)),
+    st.builds(fulfil, st.sampled_from("mn"), st.lists(records, max_size=4)),
+    st.builds(amend, datasets, st.lists(records, max_size=2), st.sampled_from(TaskState), st.lists(marks, max_size=2)),
     st.builds(intend, intents),
-    st.builds(stage, datasets, st.lists(changes(), max_size=4)),
+    st.builds(stage, datasets, st.lists(changes(), max_size=4), st.none() | st.integers(0, 3)),
     st.builds(look, datasets, st.integers(1, 5)),
     st.builds(commit, datasets, st.integers(1, 3)),
 )  # fmt: skip

@@ -16,6 +16,7 @@ from syncd.runtime.clock import SystemClock
 from syncd.stores.cloud import Cloud
 from tests.aws_emulators import Emulator
 from tests.clock import FakeClock
+from tests.known_secrets import S3_KEY
 from tests.seaweed import Seaweed
 from tests.stores.buckets import make_bucket
 
@@ -144,7 +145,7 @@ async def test_wrong_credentials_say_which_right_or_secret_lacks_and_show_none(s
 async def test_without_keys_the_profile_is_used(
     seaweed: Seaweed, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "credentials").write_text("[labels]\naws_access_key_id = test\naws_secret_access_key = testtest\n")
+    (tmp_path / "credentials").write_text(f"[labels]\naws_access_key_id = test\naws_secret_access_key = {S3_KEY}\n")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

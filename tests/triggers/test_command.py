@@ -21,6 +21,7 @@ from syncd.domain.model import JsonObject
 from syncd.ports import Surroundings
 from syncd.triggers import process
 from syncd.triggers.command import Command, CommandOptions
+from tests.known_secrets import known
 
 Run = Callable[..., Any]
 SAY = "import json, os, sys; json.dump([sys.argv[1:], sys.stdin.read(), dict(os.environ), os.getcwd()], sys.stdout)"
@@ -145,7 +146,7 @@ async def test_a_folder_that_is_not_there_is_a_failure_and_named_at_the_start(
 async def test_secrets_it_prints_are_not_in_the_delivery_log(
     command: Callable[..., Command], event: JsonObject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TRAIN_KEY", "very-secret-key")
+    monkeypatch.setenv("TRAIN_KEY", known("very-secret-key"))
     target = command("import os; print('key:', os.environ['KEY'])", environment={"KEY": {"env": "TRAIN_KEY"}})
     assert (await target.deliver(event)).excerpt == "key: …"
 

@@ -1,7 +1,6 @@
 """The webhook over real HTTP, verified by the receivers' own libraries."""
 
 import asyncio
-import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import formatdate
@@ -21,11 +20,12 @@ from syncd.domain.errors import ConfigError
 from syncd.domain.model import JsonObject
 from syncd.ports import Surroundings
 from syncd.triggers.webhook import Webhook, WebhookOptions
+from tests.known_secrets import known, signing_secret
 from tests.triggers.receiver import Receiver, receiving
 
-OLD = "whsec_" + base64.b64encode(b"o" * 32).decode()
-NEW = "whsec_" + base64.b64encode(b"n" * 32).decode()
-PASSWORD = "Bearer very-secret-token"
+OLD = signing_secret("old")
+NEW = signing_secret("new")
+PASSWORD = known("Bearer very-secret-token")
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ async def test_while_a_secret_is_replaced_both_verify(
     hook = webhook(receiver.url, surroundings, secrets=[{"env": "HOOK_SECRET"}, {"env": "HOOK_SECRET_OLD"}])
     await hook.deliver(event)
     await hook.close()
-    for known in (NEW, OLD):
-        assert Verifier(known).verify(receiver.bodies[0], receiver.headers[0]) == event
+    for key in (NEW, OLD):
+        assert Verifier(key).verify(receiver.bodies[0], receiver.headers[0]) == event
 
 
 async def test_a_replaced_secret_needs_no_restart(

@@ -10,6 +10,7 @@ from aiohttp import web
 from syncd.config import load_config
 from syncd.service.assembly import assemble
 from syncd.service.cors import examine_cors
+from tests.known_secrets import HUSH
 
 CONFIG = """
 data_dir = "{home}/data"
@@ -22,7 +23,7 @@ aws_endpoint = "{url}"
 aws_allow_http = "true"
 aws_region = "us-east-1"
 aws_access_key_id = "id"
-aws_secret_access_key = "hush"
+aws_secret_access_key = "{HUSH}"
 [sources.photos]
 type = "listing"
 buckets = ["photos"]
@@ -65,7 +66,7 @@ async def bucket_server(allowed: str) -> AsyncIterator[str]:
 async def findings(home: Path, url: str, *, presign: bool, link: bool) -> list[tuple[str, bool | None, str]]:
     file = home / "syncd.toml"
     told = {"home": home, "url": url, "presign": str(presign).lower(), "link": str(link).lower()}
-    file.write_text(CONFIG.format(**told))
+    file.write_text(CONFIG.format(HUSH=HUSH, **told))
     async with assemble(load_config(file, environ={}), exclusive=False) as parts:
         return await examine_cors(parts)
 
@@ -87,7 +88,7 @@ async def test_one_that_does_not_is_told_with_the_command_that_mends_it(tmp_path
     assert ok is None
     assert "aws s3api put-bucket-cors --bucket photos --cors-configuration" in detail
     assert '"AllowedOrigins": ["https://studio.example:8443"]' in detail
-    assert "hush" not in detail
+    assert HUSH not in detail
 
 
 async def test_a_bucket_that_no_browser_is_sent_to_is_not_asked(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from syncd.ports import ObjectStore
 from syncd.stores.memory import MemoryStore
 from syncd.web.media import MediaRoute, content_type
 from tests.clock import FakeClock
+from tests.known_secrets import HUSH
 
 BODY = bytes(range(256)) * 4
 REF = ObjectRef("s3://photos", "cats/ä 1.jpg")
@@ -167,11 +168,11 @@ async def test_head_tells_all_but_the_bytes() -> None:
 
 async def test_an_object_without_a_task_is_not_served() -> None:
     async with serving() as browser:
-        browser.store.put("secret.txt", b"hush")
+        browser.store.put("secret.txt", HUSH.encode())
         for dataset, ref in [("fruits", ObjectRef("s3://photos", "secret.txt")), ("pets", REF)]:
             async with browser.get(browser.links.link(dataset, ref)) as response:
                 assert response.status == 404
-                assert "hush" not in await response.text()
+                assert HUSH not in await response.text()
         browser.with_task.clear()
         async with browser.get(browser.links.link("fruits", REF)) as response:
             assert response.status == 404

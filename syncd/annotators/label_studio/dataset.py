@@ -12,12 +12,12 @@ from syncd.annotators.label_studio.answering import answer, answers_of
 from syncd.annotators.label_studio.drafts import drafts_of
 from syncd.annotators.label_studio.errors import Refused, in_project, shortened
 from syncd.annotators.label_studio.listing import Listing, among, where
-from syncd.annotators.label_studio.reading import BATCH, KEY, task_content, task_key
+from syncd.annotators.label_studio.reading import BATCH, KEY, task_content, task_key, task_lineage
 from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.labels.task_data import json_task_data
 from syncd.domain.model import DatasetStats, ImportedAnswer, JsonObject, NewTask, ObjectRef, TaskContent, TaskState
-from syncd.ports import Changed, TaskHeader, WebhookStatus
+from syncd.ports import Changed, TaskHeader, TaskLineage, WebhookStatus
 
 T = TypeVar("T")
 CHUNK = 300
@@ -115,6 +115,11 @@ class LabelStudioDataset:
         """As the port says."""
         async for page in self._listing.by_id([], fields="task_only", include="id,data"):
             yield [TaskHeader(str(task["id"]), task_key(task)) for task in page]
+
+    async def lineages(self) -> AsyncIterator[Sequence[TaskLineage]]:
+        """As the port says."""
+        async for page in self._listing.by_id([], fields="task_only", include="id,data,meta"):
+            yield [task_lineage(task) for task in page]
 
     async def ensure_webhook(self, url: str, secret: str) -> WebhookStatus:
         """As the port says."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from syncd.domain.model import Annotation, JsonObject, RowStatus, TaskContent
+from syncd.ports import TaskLineage
 
 KEY = "syncd_key"
 BATCH = "syncd_batch"
@@ -27,6 +28,13 @@ def task_key(task: JsonObject) -> str | None:
     """The key we gave the task; None where it is not ours."""
     key = _data(task).get(KEY)
     return key if isinstance(key, str) else None
+
+
+def task_lineage(task: JsonObject) -> TaskLineage:
+    """One task of a listing that includes data and meta."""
+    meta, retired = task.get("meta"), _data(task).get(RETIRED)
+    known = meta if isinstance(meta, dict) else {}
+    return TaskLineage(str(task["id"]), task_key(task), known, "" if retired is None else str(retired) or "retired")
 
 
 def own_data(task: JsonObject) -> JsonObject:

@@ -86,6 +86,7 @@ class Mark:
 
     A dataset subject keeps its earliest due time when marked again unless `postpone` is set. Without `revive` a
     dead subject stays as it is when the observation says what the dead one's said: the same version, gone or not.
+    `trace`: the W3C traceparent of what told us, where traces are written.
     """
 
     subject: Subject
@@ -93,6 +94,7 @@ class Mark:
     delay: float = 0.0
     postpone: bool = False
     revive: bool = True
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ class Claim:
 
     `generation` counts marks: a settle for an older generation leaves the subject pending, because
     something was seen in between. `attempts` counts failed tries since the last mark or success;
-    `failing_since` is when the first of them was.
+    `failing_since` is when the first of them was. `marked_at`: when it began to wait, unix seconds. `traces`: those of
+    the marks it stands for, the oldest first, as far as they are kept.
     """
 
     subject: Subject
@@ -110,6 +113,8 @@ class Claim:
     attempts: int = 0
     failing_since: float | None = None
     token: str = ""
+    marked_at: float | None = None
+    traces: tuple[str, ...] = ()
 
 
 class Outcome(StrEnum):
@@ -125,7 +130,8 @@ class Settlement:
     """What became of a claim. `delay` (seconds) counts for AGAIN; `failed` says whether the try counts as a failure.
 
     `vanished` counts for DONE: the object was gone before anything was made of it, so that nothing but the set of
-    subjects can tell a late event of it from news.
+    subjects can tell a late event of it from news. `cause` is `SyncdError.cause` where an error decided: one word of
+    few, to be counted by.
     """
 
     claim: Claim
@@ -134,6 +140,7 @@ class Settlement:
     delay: float = 0.0
     failed: bool = True
     vanished: bool = False
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

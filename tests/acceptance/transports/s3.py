@@ -132,14 +132,14 @@ async def queued(endpoint: str, *, directly: bool = False) -> AsyncIterator[Queu
 
 async def seaweed_bucket(weed: WeedWebhook, relay: Relay) -> Pushing:
     """A bucket of its own on SeaweedFS, whose filer calls the relay about all of them."""
-    name = await _made(weed.client)
+    name = await make_bucket(weed.client)
     source = 'type = "seaweedfs"\nbuckets = ["photos"]\ntokens = [{ env = "LOOP_TOKEN" }]'
     return Pushing(name, {**weed.server.options, "aws_allow_http": "true"}, relay, source)
 
 
 async def ceph_bucket(ceph: Ceph, relay: Relay, token: str) -> Pushing:
     """A bucket on Ceph, with a topic that calls the relay until it is answered."""
-    name = await _made(ceph.client)
+    name = await make_bucket(ceph.client)
     session = get_session()
     about = {"push-endpoint": relay.url, "persistent": "true", "OpaqueData": token}
     async with session.create_client("sns", **ceph.client) as sns, session.create_client("s3", **ceph.client) as s3:
@@ -160,7 +160,8 @@ async def ceph_bucket(ceph: Ceph, relay: Relay, token: str) -> Pushing:
     return Pushing(name, options, relay, source)
 
 
-async def _made(client: Mapping[str, Any]) -> str:
+async def make_bucket(client: Mapping[str, Any]) -> str:
+    """A bucket of a name that nobody used; `client`: the arguments of an S3 client."""
     name = f"loop-{uuid.uuid4().hex[:12]}"
     async with get_session().create_client("s3", **client) as s3:
         await s3.create_bucket(Bucket=name)

@@ -1,0 +1,59 @@
+"""How connections to PostgreSQL are made. Used by `postgres`; needs the extra `postgres`.
+
+The URL is asyncpg's to read, so that all of libpq's parameters mean what they mean elsewhere: several hosts, `sslmode`,
+`?host=/run/postgresql` for a Unix socket, PGPASSFILE.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
+
+from syncd.state.postgres_place import Place
+
+_CONNECTIONS = 4  # kept open; as many more while they are needed
+_CONNECT_S, _ANSWER_S = 10.0, 60.0  # longest wait for a connection, for an answer
+_STATEMENTS = 500  # prepared ones, a connection
+# Whatever the planner believes of a table that was empty a moment ago: every statement has its index.
+_PLANNING = "SET enable_seqscan = off; SET jit = off"
+
+
+def pooled(place: Place) -> AsyncEngine:
+    """An engine that keeps a few connections. None waits for an answer for ever: a host may have vanished."""
+    sizes = {"pool_size": _CONNECTIONS, "max_overflow": _CONNECTIONS, "pool_timeout": _ANSWER_S}
+    engine = _engine(place, _ANSWER_S, poolclass=AsyncAdaptedQueuePool, **sizes)
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def patient(place: Place) -> AsyncEngine:
+    """An engine without a pool, whose statements may take as long as they do."""
+    return _engine(place, None, poolclass=NullPool)
+
+
+def _engine(place: Place, answer: float | None, **pool: Any) -> AsyncEngine:
+    made = {"async_creator_fn": _connecting(place, answer), "prepared_statement_cache_size": _STATEMENTS}
+    return create_async_engine(
+        "postgresql+asyncpg://", connect_args=made, isolation_level="AUTOCOMMIT", hide_parameters=True, **pool
+    )
+
+
+def _connecting(place: Place, answer: float | None) -> Callable[[], Awaitable[asyncpg.Connection]]:
+    async def connect() -> asyncpg.Connection:
+        connection = await asyncpg.connect(place.dsn, timeout=_CONNECT_S, command_timeout=answer, statement_cache_size=0)
+        await connection.execute(_PLANNING)
+        return connection
+
+    return connect
+
+
+def _refuse_closed(_: DBAPIConnection, entry: ConnectionPoolEntry, __: Any) -> None:
+    """One whose server went away while it lay in the pool is replaced before it is used."""
+    driver: Any = entry.driver_connection
+    if driver.is_closed():
+        raise DisconnectionError

@@ -1,0 +1,3 @@
+"""stub"""
+def goals(world, *, annotations):
+    return iter(())
