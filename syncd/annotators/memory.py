@@ -199,7 +199,7 @@ class MemoryDataset(PersonAtWork):
     async def tasks(self) -> AsyncIterator[Sequence[TaskHeader]]:
         """As the port says."""
         for page in _pages(list(self.work.values())):
-            yield [TaskHeader(str(task.id), task.new.task_key) for task in page]
+            yield [TaskHeader(str(t.id), t.new.task_key, t.retired is not None) for t in page]
 
     async def lineages(self) -> AsyncIterator[Sequence[TaskLineage]]:
         """As the port says."""

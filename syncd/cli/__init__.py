@@ -21,6 +21,7 @@ from syncd.cli import (
     reconcile,
     run,
     snapshot,
+    state,
     status,
 )
 from syncd.cli.common import exit_with
@@ -48,6 +49,7 @@ app.add_typer(snapshot.app, name="snapshot")
 app.add_typer(dead_letter.app, name="dead-letter")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(state.app, name="state")
 app.add_typer(label_config.app, name="label-config")
 app.add_typer(label_studio.app, name="label-studio")
 

@@ -88,19 +88,22 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Put probe objects, and time their events; exit 1 if one does not come. The probes are removed again."""
+    from syncd.config import is_server
     from syncd.service.connect.check import checked, where_to_look
+    from syncd.service.replicas import daemons_of
     from syncd.state import holder_of
 
     loaded = load(config)
-    daemon = holder_of(loaded.state.url) is not None
+    beside = is_server(loaded.state.url) or holder_of(loaded.state.url) is not None
     times: list[float | None] = []
     advice: list[str] = []
 
     async def probed(parts: "Assembly") -> None:
+        daemon = beside and bool(await daemons_of(parts.state, loaded.state.url))
         times.extend(await _probed(parts, name, count, timeout, prefix, daemon=daemon))
         advice.extend(where_to_look(loaded, checked(parts, name)))
 
-    with_parts(loaded, probed, exclusive=not daemon, doing=f"probing {name}")
+    with_parts(loaded, probed, exclusive=not beside, doing=f"probing {name}")
     _report(name, times, advice, as_json=as_json, timeout=timeout)
     if None in times:
         raise typer.Exit(EXIT_FAILED)

@@ -62,6 +62,9 @@ def with_parts(
 
         async def job() -> T:
             async with assemble(config, exclusive=exclusive, observing=True) as parts:
+                if exclusive and (others := await parts.replica.others()):
+                    found = f"a state that {', '.join(others)} works on"
+                    raise ConfigError([Problem("state.url", found, "no daemon on this state; stop them first")])
                 return await use(parts)
 
         configure_logging("warning", "console")

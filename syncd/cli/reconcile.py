@@ -22,6 +22,7 @@ from syncd.cli.common import (
     the_dataset,
     with_parts,
 )
+from syncd.config import is_server
 from syncd.domain.errors import Retryable
 from syncd.flows.context import Dataset
 from syncd.flows.reconcile import (
@@ -99,10 +100,11 @@ async def findings_of(
     """One row for each look at a dataset, also where it failed: others go on. Each step of it is told."""
     await parts.remote(name)
     dataset, config, often = parts.datasets[name], parts.config, _not_too_often(step)
+    daemons = await parts.replica.others()
     pace = Pace(
         rate=config.reconcile.rate if rate is None else rate,
         most_waiting=config.reconcile.most_waiting,
-        idle=lambda: holder_of(config.state.url) is None,
+        idle=(lambda: not daemons) if is_server(config.state.url) else (lambda: holder_of(config.state.url) is None),
         told=lambda waiting: often(f"{name}: waits for the daemon, which has {waiting:,} objects of it to work on"),
     )
     rows = []

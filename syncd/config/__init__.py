@@ -23,6 +23,7 @@ from syncd.config.models import (
 )
 from syncd.config.plugins import Plugin
 from syncd.config.splits import DatasetSplits
+from syncd.config.state_urls import is_server, state_url
 
 __all__ = [
     "RECEIVER",
@@ -42,7 +43,9 @@ __all__ = [
     "Telemetry",
     "Worker",
     "find_config",
+    "is_server",
     "load_config",
     "secrets_of",
+    "state_url",
     "warnings_of",
 ]

@@ -1,4 +1,4 @@
-"""URLs of state stores, as configurations and commands name them: never with a password in them, so that they can be shown.
+"""URLs of state stores, as configurations and commands name them: without a password, so that they can be shown.
 
 Used by the configuration's models and by `syncd state copy`.
 """

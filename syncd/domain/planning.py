@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from syncd.domain import sequencers
-from syncd.domain.model import ObjectRef, Observation, Part, Placement, Record, TaskState, task_key
+from syncd.domain.model import ObjectRef, Observation, Placement, Record, TaskState, Versioned, task_key
 
 
 class OnChange(StrEnum):
@@ -38,7 +38,7 @@ class Policy:
 class Plan:
     """What to do about one object: at most one task to place, any number to retire or to put back into work.
 
-    `vanished`: it is gone, and never had a task.
+    `vanished`: it is gone, and never had a task. `unfinished`: what else to do can only be said when this is done.
     """
 
     place: Placement | None = None
@@ -46,6 +46,7 @@ class Plan:
     restore: tuple[Record, ...] = ()
     reason: str = ""
     vanished: bool = False
+    unfinished: bool = False
 
 
 def newer(known: Observation | None, seen: Observation | None) -> Observation | None:
@@ -104,13 +105,14 @@ def same_version(one: Observation | Record, other: Observation | Record) -> bool
 
     So have to be their parts, each of its own.
     """
-    if not _same_bytes(one, other) or len(one.parts) != len(other.parts):
+    if not same_bytes(one, other) or len(one.parts) != len(other.parts):
         return False
     theirs = {part.name: part for part in other.parts}
-    return all(part.name in theirs and _same_bytes(part, theirs[part.name]) for part in one.parts)
+    return all(part.name in theirs and same_bytes(part, theirs[part.name]) for part in one.parts)
 
 
-def _same_bytes(one: Observation | Record | Part, other: Observation | Record | Part) -> bool:
+def same_bytes(one: Versioned, other: Versioned) -> bool:
+    """The same of one object alone, whatever else it is made of."""
     if one.version_id and other.version_id:
         return one.version_id == other.version_id
     return one.etag == other.etag and (one.etag is not None or one.version_id == other.version_id)
@@ -123,6 +125,8 @@ def order(known: Observation, seen: Observation) -> int | None:
 
 def plan(dataset: str, ref: ObjectRef, seen: Observation, records: Sequence[Record], policy: Policy) -> Plan:
     """What to do about `ref`, given what was seen and every record we hold of it (any order)."""
+    if doubted := tuple(r for r in records if r.state is TaskState.IN_DOUBT):
+        return Plan(retire=doubted, reason="object deleted" if seen.gone else "object changed", unfinished=True)
     active = tuple(r for r in records if r.state is TaskState.ACTIVE)
     if seen.gone:
         return _plan_gone(active, policy) if records else Plan(reason="gone before it had a task", vanished=True)

@@ -55,10 +55,14 @@ class Announcer:
         async with self._beginning:  # nobody commits while another one still looks at what is the present
             if self._begun:
                 return
-            for trigger in self.triggers:
-                if await self._progress(trigger) is None:
-                    await self._save(trigger, await self._present(), [])
+            async with self.dataset.by_itself():
+                await self._begin()
             self._begun = True
+
+    async def _begin(self) -> None:
+        for trigger in self.triggers:
+            if await self._progress(trigger) is None:
+                await self._save(trigger, await self._present(), [])
 
     async def look(self) -> None:
         """Announce what is new. Each trigger gets its turn; then the first trouble of any of them is raised."""

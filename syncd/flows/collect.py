@@ -48,7 +48,7 @@ async def collect(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]
     for task_id in (id_ for id_ in ids if id_ not in early):
         rows = _rows(dataset, contents.get(task_id), behind.get(task_id))
         changes.extend(_changes(task_id, known.get(task_id, {}), rows))
-    await dataset.state.stage(dataset.name, changes)
+    await dataset.state.stage(dataset.name, changes, held=claims)
     await _discard(dataset, [r for records in before.values() for r in records if not _is_of(r, contents)])
     await schedule_snapshot(dataset)
     _log_staged(dataset, changes)
@@ -97,16 +97,12 @@ def _changes(task_id: str, known: dict[str, str], rows: Sequence[Row]) -> Iterat
 
 
 async def _discard(dataset: Dataset, absent: Sequence[Record]) -> None:
-    """Tasks of ours that a person deleted in the annotator: remember it, so that they are not made again."""
-    missed = [record for record in absent if record.state in _PRESENT]
-    if not missed:
-        return
-    now = await dataset.state.by_task(dataset.name, [record.task_id for record in missed])
-    discarded = [  # but not what we took away ourselves meanwhile
-        dataclasses.replace(r, state=TaskState.DISCARDED) for r in missed if r in now.get(r.task_id, ())
-    ]
-    if discarded:
-        await dataset.state.record(discarded)
+    """Tasks of ours that a person deleted in the annotator: remember it, so that they are not made again.
+
+    Not what we take away ourselves meanwhile: its record is another by now.
+    """
+    missed = [(r, dataclasses.replace(r, state=TaskState.DISCARDED)) for r in absent if r.state in _PRESENT]
+    if missed and (discarded := await dataset.state.amend(missed)):
         log.info("task.discarded", dataset=dataset.name, tasks=len(discarded))
 
 

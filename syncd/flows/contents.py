@@ -1,12 +1,12 @@
 """What a task shows: its data, made of an object, an object and its sidecar, a group, or a row of a manifest.
 
-Part of `ingest`. What is read here is bounded: texts by `text_limit`, sidecars by their own limit. A sidecar that
-cannot be read costs no task: it is made without, unless the label config shows what only the sidecar says.
+Part of `ingest`. A task never carries the bytes of one version under the etag of another: what is read here is of the
+version that was planned with, or it is a Conflict. It is bounded: texts by `text_limit`, sidecars by their own limit. A
+sidecar that cannot be read costs no task: it is made without, unless the label config shows what only the sidecar says.
 """
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 import structlog
@@ -16,9 +16,9 @@ from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.labels.task_data import json_task_data
 from syncd.domain.layout import GROUPS, ROWS
 from syncd.domain.manifests import linked_object
-from syncd.domain.model import SIDECAR, JsonObject, ObjectRef, Part, Placement
+from syncd.domain.model import SIDECAR, JsonObject, ObjectRef, Part, Placement, Versioned
 from syncd.flows.context import Dataset
-from syncd.ports import AnnotatorDataset, ObjectStore
+from syncd.ports import AnnotatorDataset
 
 log = structlog.get_logger()
 
@@ -30,12 +30,12 @@ async def task_data(dataset: Dataset, remote: AnnotatorDataset, placement: Place
     """The label config's variables for what is to become a task. Rejected says what is wrong with its objects."""
     ref = placement.ref
     if ref.bucket.startswith(ROWS):
-        return await _of_row(dataset, remote, ref)
+        return await _of_row(dataset, remote, placement)
     if ref.bucket.startswith(GROUPS):
         return await _of_group(dataset, remote, placement.parts)
     if dataset.layout.sidecar and ref.bucket in dataset.bases:
         return await _of_described(dataset, remote, placement)
-    return remote.task_data(ref, await _text(dataset, ref) if remote.inline_text else None)
+    return remote.task_data(ref, await _text(dataset, ref, placement) if remote.inline_text else None)
 
 
 def lineage(dataset: Dataset, placement: Placement) -> JsonObject:
@@ -57,7 +57,7 @@ def _source(part: Part) -> JsonObject:
 async def _of_described(dataset: Dataset, remote: AnnotatorDataset, placement: Placement) -> JsonObject:
     primary = dataset.config.primary
     variable = (primary and primary.variable) or dataset.config.variables[0]
-    shown = {variable: await _shown(dataset, remote, variable, placement.ref)}
+    shown = {variable: await _shown(dataset, remote, variable, placement.ref, placement)}
     return _fitting(dataset, {**await _description(dataset, placement), **shown})
 
 
@@ -67,7 +67,8 @@ async def _description(dataset: Dataset, placement: Placement) -> JsonObject:
     if sidecar is None or dataset.layout.sidecar is None:
         return {}
     try:
-        body = await dataset.store(sidecar.ref.bucket).get(sidecar.ref.key, limit=dataset.layout.sidecar.limit)
+        store, limit = dataset.store(sidecar.ref.bucket), dataset.layout.sidecar.limit
+        body = await store.get(sidecar.ref.key, limit=limit, of=sidecar)
         return _json_object(body)
     except Rejected as error:
         log.warning("sidecar.not_read", dataset=dataset.name, key=sidecar.ref.key, reason=str(error))
@@ -88,15 +89,17 @@ def _json_object(body: bytes) -> JsonObject:
 
 
 async def _of_group(dataset: Dataset, remote: AnnotatorDataset, parts: tuple[Part, ...]) -> JsonObject:
-    return _fitting(dataset, {part.name: await _shown(dataset, remote, part.name, part.ref) for part in parts})
+    return _fitting(dataset, {part.name: await _shown(dataset, remote, part.name, part.ref, part) for part in parts})
 
 
 # ---------------------------------------------------------------- a row of a manifest
 
 
-async def _of_row(dataset: Dataset, remote: AnnotatorDataset, ref: ObjectRef) -> JsonObject:
+async def _of_row(dataset: Dataset, remote: AnnotatorDataset, placement: Placement) -> JsonObject:
     """The row's columns; where one is shown by a link, the link that people can follow."""
-    row: JsonObject = orjson.loads(await dataset.store(ref.bucket).get(ref.key, limit=dataset.text_limit))
+    ref = placement.ref
+    body = await dataset.store(ref.bucket).get(ref.key, limit=dataset.text_limit, of=placement)
+    row: JsonObject = orjson.loads(body)
     for variable in linked_variables(dataset.config):
         target = linked_object(row.get(variable), ref.bucket, tuple(dataset.bases))
         if target is not None:
@@ -112,12 +115,12 @@ def linked_variables(config: LabelConfig) -> list[str]:
 # ---------------------------------------------------------------- small things
 
 
-async def _shown(dataset: Dataset, remote: AnnotatorDataset, variable: str, ref: ObjectRef) -> Any:
+async def _shown(dataset: Dataset, remote: AnnotatorDataset, variable: str, ref: ObjectRef, of: Versioned) -> Any:
     """An object as a variable shows it: a link, its text, or the list in it."""
     tag = next((tag for tag in dataset.config.objects.values() if tag.variable == variable), None)
     if tag is None or not tag.inline:
         return remote.link(ref)
-    text = await _text(dataset, ref)
+    text = await _text(dataset, ref, of)
     if not tag.takes_list:
         return text
     try:
@@ -126,10 +129,10 @@ async def _shown(dataset: Dataset, remote: AnnotatorDataset, variable: str, ref:
         raise Rejected(f"{ref.key!r} is no JSON; <{tag.tag}> shows a list") from None
 
 
-async def _text(dataset: Dataset, ref: ObjectRef) -> str:
+async def _text(dataset: Dataset, ref: ObjectRef, of: Versioned) -> str:
     store, limit = dataset.store(ref.bucket), dataset.text_limit
     try:
-        body = await (_beginning(store, ref.key, limit) if dataset.text_cut else store.get(ref.key, limit=limit))
+        body = await store.get(ref.key, limit=limit, cut=dataset.text_cut, of=of)
     except TooLarge as error:
         raise Rejected(f'{error}: raise text_limit, or set text_over_limit = "cut"') from None
     try:
@@ -138,11 +141,6 @@ async def _text(dataset: Dataset, ref: ObjectRef) -> str:
         if dataset.text_cut and len(body) == limit and error.start >= limit - 3:  # cut within a character
             return body[: error.start].decode("utf-8-sig")
         raise Rejected("the object is not UTF-8 text; convert it, or leave it out with `exclude`") from None
-
-
-async def _beginning(store: ObjectStore, key: str, limit: int) -> bytes:
-    async with aclosing(cast("AsyncGenerator[bytes]", store.stream(key, end=limit))) as pieces:
-        return b"".join([piece async for piece in pieces])
 
 
 def _fitting(dataset: Dataset, data: Mapping[str, Any]) -> JsonObject:

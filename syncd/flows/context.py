@@ -5,8 +5,8 @@ side of the dataset is opened on first use and kept.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -40,7 +40,8 @@ class Dataset:
     `settle_imports` (s): how long an import of unknown fate is looked up before it is sent again. `text_limit` (bytes):
     the largest object whose text is carried inside a task; `text_cut`: of larger ones the beginning is. `layout`: what
     the objects of its buckets are to it; `stores` hold the tasks' objects as it shows them, `bases` what these are made
-    of. `observing`: for commands that only look: nothing is made in the annotator and no drift is mended.
+    of. `by_itself`: keeps other daemons on the same state off what must be begun once. `observing`: for commands that
+    only look: nothing is made in the annotator and no drift is mended.
     """
 
     spec: DatasetSpec
@@ -61,6 +62,7 @@ class Dataset:
     observing: bool = False
     importing: set[str] = field(default_factory=set, init=False)
     """Markers of the imports that this process has under way."""
+    by_itself: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
     _remote: AnnotatorDataset | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -109,7 +111,8 @@ class Dataset:
         """
         async with self._opening:
             if self._remote is None:
-                self._remote = await self._open()
+                async with nullcontext() if self.observing else self.by_itself():
+                    self._remote = await self._open()
                 log.info("dataset.opened", dataset=self.name, url=self._remote.url)
                 if self._remote.drift:
                     log.warning("dataset.drifted", dataset=self.name, drift=self._remote.drift)

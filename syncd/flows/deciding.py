@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from syncd.domain.errors import Rejected, Retryable, SyncdError
+from syncd.domain.errors import Rejected, SyncdError
 from syncd.domain.layout import ROWS
-from syncd.domain.model import Claim, ObjectRef, Observation, Placement, Record, TaskState
-from syncd.domain.planning import Plan, same_version
+from syncd.domain.model import Claim, ObjectRef, Observation, Record, TaskState
+from syncd.domain.planning import Plan
 from syncd.flows.context import Dataset
 
 LOOK_AGAIN_S = 1.0
@@ -45,8 +45,8 @@ async def decide(dataset: Dataset, claims: Sequence[Claim]) -> list[Decision]:
         *(_by_a_look(dataset, gate, refs[index], claims[index], records.get(refs[index], [])) for index in looks)
     )
     decided.update(zip(looks, (decision for decision, _ in looked), strict=True))
-    if learned := [record for _, records_of_one in looked for record in records_of_one]:
-        await dataset.state.record(learned)
+    if learned := [change for _, of_one in looked for change in of_one]:
+        await dataset.state.amend(learned)
     return [decided[index] for index in range(len(claims))]
 
 
@@ -58,7 +58,7 @@ def _by_what_was_told(dataset: Dataset, ref: ObjectRef, claim: Claim, records: S
     goes into the task, for it may have been overwritten.
     """
     told = claim.observation
-    if told is None or (claim.attempts and _carries_content(dataset)) or not _says_enough(dataset, ref, told):
+    if told is None or (claim.attempts and _carries_content(dataset, ref)) or not _says_enough(dataset, ref, told):
         return None
     planned = dataset.plan(ref, told, records)
     changes = planned.retire or (records and (planned.place or planned.restore))
@@ -76,8 +76,8 @@ def _says_enough(dataset: Dataset, ref: ObjectRef, told: Observation) -> bool:
 
 async def _by_a_look(
     dataset: Dataset, gate: asyncio.Semaphore, ref: ObjectRef, claim: Claim, records: Sequence[Record]
-) -> tuple[Decision, list[Record]]:
-    """Plan by a look at the object; and what the look taught us of the records."""
+) -> tuple[Decision, list[tuple[Record, Record]]]:
+    """Plan by a look at the object; and what the look taught us of the records, before and after."""
     try:
         async with gate:
             seen = await dataset.store(ref.bucket).head(ref.key)
@@ -89,10 +89,10 @@ async def _by_a_look(
         return error, []
 
 
-def _learned(seen: Observation, records: Sequence[Record]) -> list[Record]:
+def _learned(seen: Observation, records: Sequence[Record]) -> list[tuple[Record, Record]]:
     """Records of the version that is there, with the etag by which a listing, which has no version ids, tells it."""
     return [
-        replace(record, etag=seen.etag)
+        (record, replace(record, etag=seen.etag))
         for record in records
         if record.state is TaskState.ACTIVE and record.version_id and record.version_id == seen.version_id
         if seen.etag and record.etag != seen.etag
@@ -114,20 +114,6 @@ def _missing(
     return None
 
 
-async def refuse_other_version(dataset: Dataset, placement: Placement) -> None:
-    """Retryable where an object whose content was just read into its task is not, or no more, of the version planned.
-
-    A task never carries the bytes of one version under the etag of another.
-    """
-    bucket = placement.ref.bucket
-    if not (bucket.startswith(ROWS) or _carries_content(dataset)) or bucket not in dataset.stores:
-        return
-    seen = await dataset.store(bucket).head(placement.ref.key)
-    planned = replace(seen, etag=placement.etag, version_id=placement.version_id, parts=placement.parts)
-    if seen.gone or not same_version(seen, planned):
-        raise Retryable("the object changed while it was read; it is looked at again")
-
-
-def _carries_content(dataset: Dataset) -> bool:
-    """Whether tasks hold what is in their objects, such as text, and not only where they are."""
-    return any(tag.inline for tag in dataset.config.objects.values())
+def _carries_content(dataset: Dataset, ref: ObjectRef) -> bool:
+    """Whether a task holds what is in its object, such as text or a row, and not only where that is."""
+    return ref.bucket.startswith(ROWS) or any(tag.inline for tag in dataset.config.objects.values())

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from syncd.domain.errors import Rejected, TooLarge
-from syncd.domain.model import ObjectRef, Observation, digest
+from syncd.domain.model import ObjectRef, Observation, Versioned, digest
 from syncd.ports import Clock, Imports, Seen
 
 
@@ -29,12 +29,12 @@ class ImportedTexts:
         for page in nothing:
             yield page
 
-    async def get(self, key: str, *, limit: int) -> bytes:
-        """As the port says."""
+    async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
+        """As the port says. A text never changes: it is of the version that it came as."""
         data = await self._data(key)
-        if len(data) > limit:
+        if len(data) > limit and not cut:
             raise TooLarge(f"{self.bucket}/{key} has {len(data)} bytes, more than the {limit} allowed")
-        return data
+        return data[:limit]
 
     async def write(self, key: str, data: bytes) -> str | None:
         """Rejected: only an import brings texts."""

@@ -31,7 +31,7 @@ from syncd.domain.model import (
 from syncd.domain.planning import Plan
 from syncd.flows.contents import lineage, task_data
 from syncd.flows.context import Dataset
-from syncd.flows.deciding import LOOK_AGAIN_S, Wait, decide, refuse_other_version
+from syncd.flows.deciding import LOOK_AGAIN_S, Wait, decide
 from syncd.flows.imported import give_imported, note_given
 from syncd.flows.spreading import spread, spreads
 from syncd.ports import AnnotatorDataset, TaskHeader
@@ -50,7 +50,10 @@ class _Pass:
     wanted: dict[ObjectRef, list[ImportedAnswer]] = field(default_factory=dict)
 
     def done(self, claim: Claim, planned: Plan) -> None:
-        self.settled.append(Settlement(claim, Outcome.DONE, planned.reason, vanished=planned.vanished))
+        if planned.unfinished:
+            self.wait(claim, "its task was in doubt", 0.0)
+        else:
+            self.settled.append(Settlement(claim, Outcome.DONE, planned.reason, vanished=planned.vanished))
 
     def dead(self, claim: Claim, reason: str, cause: str) -> None:
         self.settled.append(Settlement(claim, Outcome.DEAD, reason, cause=cause))
@@ -62,6 +65,11 @@ class _Pass:
         """What the objects that this run settles still lack; those of others come with these objects' next run."""
         refs = (ObjectRef.from_id(claim.subject.id) for claim, _ in self.planned)
         return {ref: self.wanted[ref] for ref in refs if ref in self.wanted}
+
+    def claims_of(self, records: Sequence[Record]) -> list[tuple[Claim, Plan]]:
+        """What is planned with the tasks of these records."""
+        keys = {record.task_key for record in records}
+        return [each for each in self.planned if keys & {r.task_key for r in each[1].retire + each[1].restore}]
 
     def failed(self, claim: Claim, error: SyncdError) -> None:
         """Only this one: dead when it can never succeed, else again after the worker's backoff."""
@@ -99,8 +107,8 @@ async def _adopt(dataset: Dataset, remote: AnnotatorDataset) -> set[ObjectRef]:
         found = await remote.find_by_marker(intent.marker)
         if found:
             records = [_record(dataset, p, found[p.task_key]) for p in intent.placements if p.task_key in found]
-            await dataset.state.record(records, fulfils=intent.marker)
-            log.info("import.adopted", dataset=dataset.name, tasks=len(records))
+            adopted = await dataset.state.fulfil(intent.marker, records)
+            log.info("import.adopted", dataset=dataset.name, tasks=len(adopted))
         elif 0 <= dataset.clock.now() - intent.created_at < dataset.settle_imports:
             unknown.update(p.ref for p in intent.placements)
         else:
@@ -149,7 +157,6 @@ async def _prepare(
 ) -> None:
     try:
         data = await task_data(run.dataset, run.remote, placement)
-        await refuse_other_version(run.dataset, placement)
         meta = {"syncd": lineage(run.dataset, placement)}
         answers = tuple(run.wanted.get(placement.ref, ()))
         batch.append((claim, placement, NewTask(placement.task_key, data, meta, answers)))
@@ -165,7 +172,7 @@ async def _import(
     placements = tuple(placement for _, placement, _ in batch)
     intent = Intent(dataset.name, uuid.uuid4().hex, dataset.clock.now(), placements)
     with dataset.at_import(intent.marker):
-        await dataset.state.intend(intent)
+        await dataset.state.intend(intent, held=[claim for claim, _, _ in batch])
         try:
             ids = await run.remote.import_tasks(intent.marker, [task for _, _, task in batch])
         except Rejected as error:
@@ -178,9 +185,9 @@ async def _import(
                 await dataset.state.abandon(intent.marker)
             raise
         records = [_record(dataset, placement, task_id) for placement, task_id in zip(placements, ids, strict=True)]
-        await dataset.state.record(records, fulfils=intent.marker)
-    log.info("task.created", dataset=dataset.name, tasks=len(records))
-    came_with = {r.task_id: run.wanted.pop(r.ref) for r in records if r.ref in run.wanted}
+        recorded = await dataset.state.fulfil(intent.marker, records)
+    log.info("task.created", dataset=dataset.name, tasks=len(recorded))
+    came_with = {r.task_id: run.wanted.pop(r.ref) for r in recorded if r.ref in run.wanted}
     await note_given(dataset, came_with)
     return []
 
@@ -212,18 +219,33 @@ async def _retire(run: _Pass) -> None:
     for _, planned in run.planned:
         by_reason.setdefault(planned.reason, []).extend(planned.retire)
     for reason, records in by_reason.items():
-        if records:
-            states = await run.remote.retire(_headers(records), reason)
-            await _set_states(run.dataset, list(zip(records, states, strict=True)))
-            log.info("task.retired", dataset=run.dataset.name, tasks=len(records), reason=reason)
+        if doubted := await _doubt(run, records):
+            states = await run.remote.retire(_headers(doubted), reason)
+            await _set_states(run.dataset, list(zip(doubted, states, strict=True)))
+            log.info("task.retired", dataset=run.dataset.name, tasks=len(doubted), reason=reason)
 
 
 async def _restore(run: _Pass) -> None:
-    records = [record for _, planned in run.planned for record in planned.restore]
-    if records:
-        await run.remote.restore(_headers(records))
-        await _set_states(run.dataset, [(r, TaskState.ACTIVE) for r in records])
-        log.info("task.restored", dataset=run.dataset.name, tasks=len(records))
+    if doubted := await _doubt(run, [record for _, planned in run.planned for record in planned.restore]):
+        await run.remote.restore(_headers(doubted))
+        await _set_states(run.dataset, [(r, TaskState.ACTIVE) for r in doubted])
+        log.info("task.restored", dataset=run.dataset.name, tasks=len(doubted))
+
+
+async def _doubt(run: _Pass, records: Sequence[Record]) -> list[Record]:
+    """Write down that these are about to change in the annotator: whoever finds them so finishes it first.
+
+    Returns those that are as they were when this was planned; the objects of others are planned anew.
+    """
+    if not records:
+        return []
+    changes = [(record, replace(record, state=TaskState.IN_DOUBT)) for record in records]
+    doubted = await run.dataset.state.amend(changes, held=[claim for claim, _ in run.claims_of(records)])
+    if missed := {record.task_key for record in records} - {record.task_key for record in doubted}:
+        for claim, _ in run.claims_of([record for record in records if record.task_key in missed]):
+            run.wait(claim, "its task changed meanwhile")
+        _forget_settled(run)
+    return doubted
 
 
 async def _set_states(dataset: Dataset, states: Sequence[tuple[Record, TaskState]]) -> None:
@@ -231,8 +253,9 @@ async def _set_states(dataset: Dataset, states: Sequence[tuple[Record, TaskState
 
     One that we find gone may have been deleted by a person, with answers that are in the snapshot.
     """
-    await dataset.state.record([replace(record, state=state) for record, state in states])
-    await dataset.state.mark([Mark(Subject(Kind.TASK, dataset.name, record.task_id)) for record, _ in states])
+    changes = [(record, replace(record, state=state)) for record, state in states]
+    marks = [Mark(Subject(Kind.TASK, dataset.name, record.task_id)) for record, _ in states]
+    await dataset.state.amend(changes, marks)
 
 
 # ---------------------------------------------------------------- small things

@@ -59,10 +59,11 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class TaskHeader:
-    """A task in an id scan. `task_key` None: not made by syncd."""
+    """A task in an id scan. `task_key` None: not made by syncd. `retired` None: not told."""
 
     task_id: str
     task_key: str | None
+    retired: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

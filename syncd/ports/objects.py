@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from syncd.domain.model import ObjectRef, Observation
+from syncd.domain.model import ObjectRef, Observation, Versioned
 from syncd.domain.notifications import BadEvent
 from syncd.domain.routing import Selection
 
@@ -107,8 +107,12 @@ class ObjectStore(Protocol):
         """
         ...
 
-    async def get(self, key: str, *, limit: int) -> bytes:
-        """The object's bytes. Rejected when it is gone, TooLarge (one of these) when it has more than `limit` bytes."""
+    async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
+        """The object's bytes. Rejected when it is gone, TooLarge (one of these) when it has more than `limit` bytes.
+
+        `cut`: of a larger one the first `limit` bytes. `of`: only of this version, as far as it is named; Conflict when
+        another is there. What comes is of one version in any case, however long the reading takes.
+        """
         ...
 
     async def write(self, key: str, data: bytes) -> str | None:

@@ -132,8 +132,12 @@ class Records(Protocol):
         """Pages of a dataset's records in the numeric order of their task ids."""
         ...
 
-    async def intend(self, intent: Intent) -> None:
-        """Write down an import before it is sent; durable on return."""
+    async def intend(self, intent: Intent, *, held: Sequence[Claim] = ()) -> None:
+        """Write down an import before it is sent; durable on return.
+
+        `held`: the claims it is made for. Conflict, and nothing is written: one of them was lost to another, who may do
+        the same.
+        """
         ...
 
     async def intents(self, dataset: str) -> list[Intent]:
@@ -152,10 +156,12 @@ class Records(Protocol):
         """
         ...
 
-    async def amend(self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = ()) -> list[Record]:
+    async def amend(
+        self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = (), *, held: Sequence[Claim] = ()
+    ) -> list[Record]:
         """Replace records (before, after) that are as they were read, and mark, in one transaction.
 
-        One that was changed or forgotten meanwhile stays so; returns those that were written.
+        One that was changed or forgotten meanwhile stays so; returns those that were written. `held` as for `intend`.
         """
         ...
 
@@ -271,6 +277,10 @@ class Cursors(Protocol):
         """Set the value; durable on return."""
         ...
 
+    async def put_once(self, name: str, value: str) -> str:
+        """Set the value where there is none yet; the value that is there then, for all who call. Durable on return."""
+        ...
+
 
 class Leases(Protocol):
     """What only one of several daemons should do at a time: the reconcile of a dataset, housekeeping.
@@ -284,6 +294,10 @@ class Leases(Protocol):
 
     async def release(self, name: str, *, holder: str) -> None:
         """Give a lease back, if this holder has it. Idempotent."""
+        ...
+
+    async def holders(self, prefix: str) -> dict[str, str]:
+        """Who holds the leases whose names begin so, by name, in order; those that have run out are left out."""
         ...
 
 

@@ -113,7 +113,7 @@ OTHER = "other"
 class _Names:
     """Names that keys may bring: the first so many are labels of their own, the others share one."""
 
-    most: int = 100
+    most: int = 50
 
     def __post_init__(self) -> None:
         self._known: set[str] = set()
@@ -127,7 +127,7 @@ class _Names:
         return name
 
 
-_DATASETS, _LANES = _Names(), _Names(most=200)
+_DATASETS, _LANES = _Names(), _Names(most=100)
 dataset_label = _DATASETS.label
 """The label a dataset is counted under."""
 

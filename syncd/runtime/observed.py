@@ -93,10 +93,12 @@ class _State(_Observed):
         with self._watching("mark"):
             await self._inner.mark(_traced(marks))
 
-    async def amend(self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = ()) -> list[Record]:
+    async def amend(
+        self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = (), *, held: Sequence[Claim] = ()
+    ) -> list[Record]:
         """As the port says; the marks as for `mark`."""
         with self._watching("amend"):
-            written: list[Record] = await self._inner.amend(changes, _traced(marks))
+            written: list[Record] = await self._inner.amend(changes, _traced(marks), held=held)
         return written
 
     async def claim(self, **arguments: Any) -> list[Claim]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from syncd.config import BucketConfig, Config, Plugin, secrets_of
+from syncd.config import BucketConfig, Config, Plugin, is_server, secrets_of
 from syncd.config.templates import with_found
 from syncd.domain.errors import ConfigError, Problem
 from syncd.domain.media_links import MediaLinks
@@ -47,6 +47,7 @@ from syncd.service.datasets import Builder
 from syncd.service.discovery import Finder, added, finders, found
 from syncd.service.media import link_signed, media_links, signed
 from syncd.service.probes import Probes
+from syncd.service.replicas import Replica
 from syncd.service.triggers import by_lane, delivery_backoff, make_announcers
 from syncd.state import open_state
 from syncd.stores import CloudBucket, Stores, open_cloud
@@ -78,9 +79,14 @@ class Assembly:
     news: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     """Datasets that were taken up since the start."""
     probes: Probes = field(init=False)
+    replica: Replica = field(init=False)
+    """This process, among those that share the state."""
 
     def __post_init__(self) -> None:
         self.probes = Probes(self.state, self.clock)
+        alone = not is_server(self.config.state.url)
+        self.replica = Replica(self.state, self.clock, self.config.worker.lease, alone)
+        self.builder.by_itself = self.replica.by_itself
 
     async def deliver(self, seen: Sequence[Seen], bad: Sequence[BadEvent] = (), *, source: str = "") -> None:
         """Keep what is bad, then mark what a source saw, for every dataset it belongs to; both durable on return."""
@@ -130,6 +136,11 @@ class Assembly:
             raise
         self.news.put_nowait(name)
 
+    async def learn(self) -> None:
+        """Take up the datasets that another daemon on this state found."""
+        for finder in self.finders.values():
+            await finder.learn()
+
     async def close_triggers(self) -> None:
         """Release what their targets hold."""
         await asyncio.gather(*(trigger.target.close() for trigger in self.triggers.values()))
@@ -149,6 +160,8 @@ class Assembly:
 
     async def _run(self, flow: DatasetFlow, name: str, claims: Sequence[Claim]) -> list[Settlement]:
         """The flow on its dataset. Subjects of a dataset that is not configured wait: it may come back."""
+        if name not in self.datasets:
+            await self.learn()
         if name not in self.datasets:
             reason = f"dataset {name} is not configured"
             return [Settlement(c, Outcome.AGAIN, reason, delay=UNCONFIGURED_S, failed=False) for c in claims]
@@ -170,16 +183,17 @@ class Assembly:
         try:
             return await self.annotators[annotator].ping()
         except ConfigError as error:
-            raise self._placed(error, annotator) from None
+            raise self.placed(error, annotator) from None
 
     async def remote(self, dataset: str) -> AnnotatorDataset:
         """As `Dataset.remote`; a ConfigError names its fields as the configuration does."""
         try:
             return await self.datasets[dataset].remote()
         except ConfigError as error:
-            raise self._placed(error, self.config.datasets[dataset].annotator, dataset) from None
+            raise self.placed(error, self.config.datasets[dataset].annotator, dataset) from None
 
-    def _placed(self, error: ConfigError, annotator: str, dataset: str = "") -> ConfigError:
+    def placed(self, error: ConfigError, annotator: str, dataset: str = "") -> ConfigError:
+        """An annotator's error, its fields named as the configuration names them."""
         options = type(self.config.annotators[annotator].options).model_fields
         problems: list[Problem] = []
         for problem in error.problems:
@@ -199,10 +213,7 @@ class Assembly:
     async def webhook_secret(self, dataset: str) -> str:
         """The secret our webhook for a dataset carries: made once, kept in the state."""
         name = f"webhook-secret:{dataset}"
-        known = await self.state.get(name)
-        if known is None:
-            await self.state.put(name, known := secrets.token_urlsafe(32))
-        return known
+        return await self.state.get(name) or await self.state.put_once(name, secrets.token_urlsafe(32))
 
 
 @asynccontextmanager
@@ -215,7 +226,7 @@ async def assemble(config: Config, *, exclusive: bool, observing: bool = False) 
     await warm(secrets_of(config))
     _make_folder(config.data_dir)
     async with AsyncExitStack() as stack:
-        state = observed_state(await open_state(config.state.url, clock, exclusive=exclusive), clock)
+        state = observed_state(await open_state(config.state.place, clock, exclusive=exclusive), clock)
         stack.push_async_callback(state.close)
         annotators = {n: observed_annotator(p.factory(p.options, clock=clock)) for n, p in config.annotators.items()}
         for annotator in annotators.values():
@@ -231,6 +242,8 @@ async def assemble(config: Config, *, exclusive: bool, observing: bool = False) 
         for name in config.datasets:
             parts.add(name, observing=observing)
         parts.finders = await finders(config, state, sources, lambda: parts.config, parts.take_up)
+        for finder in parts.finders.values():
+            finder.by_itself = parts.replica.by_itself
         yield parts
 
 

@@ -5,9 +5,10 @@ Called by the command line and by `rebuilding`.
 
 from collections.abc import Callable
 
+from syncd.config import is_server
 from syncd.domain.errors import ConfigError, Problem
 from syncd.runtime.clock import SystemClock
-from syncd.service.replicas import replicas_of
+from syncd.service.replicas import daemons_of
 from syncd.state import SqlState, open_state, state_file
 from syncd.state.copying import copy_state
 
@@ -24,10 +25,10 @@ async def copy_into(source: str, target: str, step: Callable[[str], None]) -> di
     clock = SystemClock()
     known = await open_state(source, clock)
     try:
-        await _refuse_daemons(known, "source")
+        await _refuse_daemons(known, source, "source")
         made = await open_state(target, clock)
         try:
-            await _refuse_daemons(made, "target")
+            await _refuse_daemons(made, target, "target")
             return await copy_state(known, made, step)
         finally:
             await made.close()
@@ -35,8 +36,8 @@ async def copy_into(source: str, target: str, step: Callable[[str], None]) -> di
         await known.close()
 
 
-async def _refuse_daemons(state: SqlState, which: str) -> None:
-    """On PostgreSQL; a file is held against them while it is open."""
-    if names := await replicas_of(state):
+async def _refuse_daemons(state: SqlState, url: str, which: str) -> None:
+    """On a server; a file is held against them while it is open."""
+    if is_server(url) and (names := await daemons_of(state, url)):
         found = f"a state that {', '.join(names)} works on"
         raise ConfigError([Problem(which, found, "a state that no daemon works on; stop them first")])

@@ -1,7 +1,7 @@
 """`syncd run`: the daemon as named jobs under one supervisor.
 
 Jobs: `source:NAME`, `workers`, `objects:DATASET`, `changes:DATASET`, `tasks:DATASET`, `snapshots:DATASET`,
-`versions:DATASET`, `template:NAME`, `newcomers`, `pruner`, `keeper`, `secrets`; the
+`versions:DATASET`, `template:NAME`, `newcomers`, `learner`, `pruner`, `keeper`, `secrets`; the
 receiver listens around them. Called by the command line; raises ConfigError before anything starts.
 """
 
@@ -33,6 +33,9 @@ from syncd.sources.receiver import Inbox, Limits, Probes, Push, Receiver
 
 log = structlog.get_logger()
 
+_LONG = 64 * 1024
+"""Bytes of a webhook that take milliseconds to be read, for which other senders are not to wait."""
+
 
 async def run(config: Config) -> None:
     """Run until a signal asks to stop. ConfigError: it cannot start; anything else raised is a bug.
@@ -42,6 +45,8 @@ async def run(config: Config) -> None:
     stop = Stop()
     async with assemble(config, exclusive=True) as parts, AsyncExitStack() as stack:
         stack.enter_context(traced(config.telemetry))
+        await parts.replica.present()
+        stack.push_async_callback(parts.replica.leave)
         for source in parts.sources.values():
             with suppress(Retryable):  # its cloud is out of reach: its job says so, and goes on trying
                 await source.check()
@@ -53,7 +58,8 @@ async def run(config: Config) -> None:
         for name in parts.datasets:
             await _listen_for(parts, upkeep, inboxes, name)
         port = await stack.enter_async_context(_listening(parts, inboxes))
-        log.info("daemon.started", host=config.receiver.host, port=port, datasets=sorted(parts.datasets))
+        where = {"host": config.receiver.host, "port": port, "daemon": parts.replica.name}
+        log.info("daemon.started", **where, datasets=sorted(parts.datasets))
         notify("READY=1")
         await _unless_stopped(greet(parts), stop)
         newcomers = Newcomers(
@@ -68,7 +74,7 @@ async def run(config: Config) -> None:
 async def _listening(parts: Assembly, inboxes: Mapping[str, Inbox]) -> AsyncIterator[int]:
     """The receiver, from now to the end; yields its port. ConfigError when it cannot listen there."""
     config = parts.config.receiver
-    probes = Probes(partial(_ready, parts), metrics_page, count_request, partial(_degraded, parts), [watched])
+    probes = Probes(partial(_ready, parts), metrics_page, count_request, partial(_notes, parts), [watched])
     limits = Limits(config.body_limit, header_timeout=config.header_timeout, body_timeout=config.body_timeout)
     receiver = Receiver(inboxes, probes, limits, _pushes(parts))
     others = [*_media(parts), *([receiver.add_metrics] if config.admin == RECEIVER else [])]
@@ -127,7 +133,10 @@ def _jobs(parts: Assembly, upkeep: Upkeep, newcomers: Newcomers, stop: Stop) -> 
         jobs.append(Job(f"source:{name}", partial(source.run, deliver, partial(upkeep.rescan, name))))
     jobs += [job for name in parts.datasets for job in _jobs_of(parts, upkeep, name)]
     jobs += [Job(f"template:{name}", partial(newcomers.find, finder)) for name, finder in parts.finders.items()]
-    return [*jobs, Job("newcomers", newcomers.run)] if parts.finders else jobs
+    if parts.finders:
+        jobs.append(Job("newcomers", newcomers.run))
+        jobs += [] if parts.replica.alone else [Job("learner", newcomers.learn)]
+    return jobs
 
 
 def _jobs_of(parts: Assembly, upkeep: Upkeep, name: str) -> list[Job]:
@@ -140,7 +149,8 @@ def _jobs_of(parts: Assembly, upkeep: Upkeep, name: str) -> list[Job]:
 
 async def _accept(parts: Assembly, upkeep: Upkeep, dataset: str, body: bytes) -> None:
     """A webhook is a hint: take the ids from it, mark the tasks, and let the flow read the truth."""
-    event = parts.datasets[dataset].annotator.parse_webhook(body)
+    parse = parts.datasets[dataset].annotator.parse_webhook
+    event = parse(body) if len(body) < _LONG else await asyncio.to_thread(parse, body)
     # a deletion names annotations only
     tasks = event.task_ids or await parts.state.tasks_of(dataset, event.annotation_ids)
     marks = [Mark(Subject(Kind.TASK, dataset, task), delay=parts.config.worker.linger) for task in tasks]
@@ -160,7 +170,11 @@ async def _ready(parts: Assembly) -> str:
     return ""
 
 
-def _degraded(parts: Assembly) -> list[str]:
-    """The sources that do not work as they should; why is for the log alone, for it may name a queue or a folder."""
+def _notes(parts: Assembly) -> list[str]:
+    """Which of several daemons answers; and the sources that do not work as they should.
+
+    Why is for the log alone, for it may name a queue or a folder.
+    """
+    who = [] if parts.replica.alone else [f"daemon {parts.replica.name}"]
     degraded = (name for name, source in parts.sources.items() if getattr(source, "degraded", ""))
-    return [f"source {name} is degraded; the log says why" for name in degraded]
+    return [*who, *(f"source {name} is degraded; the log says why" for name in degraded)]

@@ -3,7 +3,8 @@
 Used by `assembly`, at the start and when a key brings a new dataset. Nothing is reached over the network here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -31,6 +32,8 @@ class Builder:
     state: StateStore
     sources: Mapping[str, EventSource]
     annotators: Mapping[str, Annotator]
+    by_itself: Callable[[str], AbstractAsyncContextManager[None]] = lambda _: nullcontext()
+    """Keeps other daemons on the same state off what is named."""
     routes: Routes = field(default_factory=lambda: Routes(()))
     _roots: dict[str, SnapshotStore] = field(default_factory=dict)
 
@@ -56,6 +59,7 @@ class Builder:
             text_cut=configured.text_over_limit == "cut",
             layout=layout,
             bases=bases if layout.composed else {},
+            by_itself=partial(self.by_itself, f"dataset:{name}"),
         )
 
     def snapshots(self, name: str, configured: DatasetConfig) -> SnapshotStore:

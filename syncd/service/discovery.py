@@ -7,6 +7,7 @@ logged once, and its objects become no tasks.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import orjson
@@ -30,6 +31,8 @@ MOST_REFUSED = 1_000
 
 TakeUp = Callable[[str, str], None]
 """Template and name: have the dataset at work. Called once for each."""
+ByItself = Callable[[str], AbstractAsyncContextManager[None]]
+"""Keeps other daemons on the same state off what is named."""
 
 
 async def found(state: Cursors, config: Config) -> dict[str, list[str]]:
@@ -55,6 +58,7 @@ class Finder:
     names: list[str]
     config: Callable[[], Config]
     take_up: TakeUp
+    by_itself: ByItself = lambda _: nullcontext()
     _refused: set[str] = field(default_factory=set)
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -63,16 +67,31 @@ class Finder:
         for name in dict.fromkeys(filter(None, (self._name(ref) for ref in refs))):
             async with self._taking:
                 if name not in self.names and not self._refuses(name):
-                    await self.state.put(_cursor(self.template), _text([*self.names, name]))
+                    await self._remember(name)
                     self._take_up(name)
-                    self.names.append(name)  # last: what could not be taken up is, when its event comes again
                     log.info("dataset.found", dataset=name, template=self.template)
 
+    async def learn(self) -> None:
+        """Take up what other daemons on this state found."""
+        async with self._taking:
+            for name in _names(await self.state.get(_cursor(self.template))):
+                if name not in self.names:
+                    self._take_up(name)
+
+    async def _remember(self, name: str) -> None:
+        """Durable on return. Other daemons may add others at the same time."""
+        async with self.by_itself(_cursor(self.template)):
+            known = _names(await self.state.get(_cursor(self.template)))
+            if name not in known:
+                await self.state.put(_cursor(self.template), _text([*known, name]))
+
     def _take_up(self, name: str) -> None:
+        """What could not be taken up is not among the names: it is tried again when its event comes again."""
         try:
             self.take_up(self.template, name)
         except ConfigError as error:  # such as a secret that is being replaced: its events wait, and are not lost
             raise Retryable(f"dataset {name} of {self.template} cannot be made: {error}") from error
+        self.names.append(name)
 
     def _name(self, ref: ObjectRef) -> str | None:
         name = self.pattern.name(ref.key)
@@ -123,13 +142,14 @@ def added(config: Config, template: str, name: str) -> Config:
 
 def with_datasets_found(config: Config) -> Config:
     """The configuration as commands see it: with what the state knows of, where there is a state. Blocking."""
-    if not config.templates or not state_file(config.state.url).exists():
+    path = state_file(config.state.url)
+    if not config.templates or (path is not None and not path.exists()):
         return config
     return asyncio.run(_with_datasets_found(config))
 
 
 async def _with_datasets_found(config: Config) -> Config:
-    state = await open_state(config.state.url, SystemClock(), exclusive=False)
+    state = await open_state(config.state.place, SystemClock(), exclusive=False)
     try:
         return with_found(config, await found(state, config))
     finally:

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from syncd.ports import AnnotatorDataset, EventSource, ObjectStore, Trigger
 from syncd.service.assembly import Assembly
 from syncd.service.connect.standing import standing
 from syncd.service.cors import examine_cors
+from syncd.service.replicas import daemons_of
 from syncd.service.triggers import by_lane
-from syncd.state import holder_of
 
 INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
 MOST_SKEW_S = 30.0
@@ -40,8 +40,9 @@ class Finding:
 
 async def examine(parts: Assembly) -> AsyncIterator[Finding]:
     """All findings, in the order in which the daemon would run into them."""
-    yield _state(parts.config)
-    yield _port(parts.config)
+    daemons = await daemons_of(parts.state, parts.config.state.url)
+    yield _state(parts.config, daemons)
+    yield _port(parts.config, ours=bool(daemons))
     async for finding in _plugins(parts):
         yield finding
     async for finding in _buckets(parts):
@@ -64,6 +65,8 @@ async def _buckets(parts: Assembly) -> AsyncIterator[Finding]:
     stores = {bucket: store for source in parts.sources.values() for bucket, store in source.stores.items()}
     for bucket, store in stores.items():
         yield await _listing(bucket, store)
+        if bucket.startswith("file://") and not parts.replica.alone:
+            yield Finding(f"folder {bucket}", None, "has to be one that all hosts of this state have mounted there")
         if bucket.startswith("file://"):
             yield _watches(Path(folder_path(bucket)))
     for name in parts.config.buckets:
@@ -75,12 +78,11 @@ async def _buckets(parts: Assembly) -> AsyncIterator[Finding]:
 # ---------------------------------------------------------------- this host
 
 
-def _state(config: Config) -> Finding:
-    pid = holder_of(config.state.url)
-    return Finding("state", True, f"{config.state.url}" + (f", in use by the daemon (pid {pid})" if pid else ""))
+def _state(config: Config, daemons: Sequence[str]) -> Finding:
+    return Finding("state", True, config.state.url + (f", in use by {', '.join(daemons)}" if daemons else ""))
 
 
-def _port(config: Config) -> Finding:
+def _port(config: Config, *, ours: bool) -> Finding:
     """The port is free, or our own daemon holds it."""
     address = (config.receiver.host, config.receiver.port)
     what = "receiver {}:{}".format(*address)
@@ -89,7 +91,7 @@ def _port(config: Config) -> Finding:
         try:
             probe.bind(address)
         except OSError as error:
-            if holder_of(config.state.url):
+            if ours:
                 return Finding(what, True, "held by the running daemon")
             return Finding(what, False, f"{error.strerror}: choose another receiver.port, or end what holds this one")
     return Finding(what, True, "free")
@@ -194,7 +196,7 @@ async def _opened(parts: Assembly, dataset: Dataset, what: str) -> AsyncIterator
 async def _webhook(parts: Assembly, remote: AnnotatorDataset, name: str, what: str) -> Finding:
     """Whether our address leads to us, as far as this host can tell, and whether the annotator accepts it."""
     url = parts.webhook_url(name)
-    running = holder_of(parts.config.state.url) is not None
+    running = bool(await daemons_of(parts.state, parts.config.state.url))
     if running and not await asyncio.to_thread(_answers, parts.config.receiver.public_url):
         detail = f"{parts.config.receiver.public_url} does not lead to the running daemon: mend receiver.public_url"
         return Finding(f"{what} webhook", False, detail)

@@ -41,7 +41,8 @@ async def _import(
     try:
         async with assemble(config, exclusive=True) as parts:
             new = await _want(parts, name, answers, step)
-            await _work(parts, name, step)
+            by_others = await parts.replica.others()
+            await (_by_daemon if by_others else _work)(parts, name, step)
             return await _outcome(parts, name, new, len(answers))
     except ConfigError:
         if holder_of(config.state.url) is None:

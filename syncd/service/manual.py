@@ -27,7 +27,8 @@ def snapshot_now(config: Config, name: str, step: Callable[[str], None]) -> Vers
 async def _snapshot_now(config: Config, name: str, step: Callable[[str], None]) -> VersionInfo | None:
     try:
         async with assemble(config, exclusive=True, observing=True) as parts:
-            return await _here(parts, name, step)
+            by_others = await parts.replica.others()
+            return await (_by_daemon if by_others else _here)(parts, name, step)
     except ConfigError:
         if holder_of(config.state.url) is None:
             raise

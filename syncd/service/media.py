@@ -18,14 +18,12 @@ from syncd.runtime.clock import SystemClock
 from syncd.web.media import MediaRoute
 
 _SECRET = "media-secret"  # noqa: S105 - a cursor's name
-_SHOWN = (TaskState.ACTIVE, TaskState.RETIRED)
+_SHOWN = (TaskState.ACTIVE, TaskState.IN_DOUBT, TaskState.RETIRED)
 
 
 async def media_links(state: StateStore, config: Config) -> MediaLinks:
     """The links of this state."""
-    known = await state.get(_SECRET)
-    if known is None:
-        await state.put(_SECRET, known := secrets.token_hex(32))
+    known = await state.get(_SECRET) or await state.put_once(_SECRET, secrets.token_hex(32))
     return MediaLinks(config.receiver.public_url, bytes.fromhex(known))
 
 

@@ -17,6 +17,8 @@ from syncd.service.upkeep import Upkeep
 
 log = structlog.get_logger()
 
+LEARN_S = 5.0
+
 
 class Newcomers:
     """`listen` opens a dataset's webhook route; `jobs` names what runs for one."""
@@ -42,6 +44,15 @@ class Newcomers:
                 await self._listen(name)
                 for job in self._jobs(name):
                     group.create_task(_run(job), name=job.name)
+
+    async def learn(self) -> None:
+        """Take up soon what other daemons on this state found: annotators call any of them."""
+        while True:
+            await asyncio.sleep(LEARN_S)
+            try:
+                await self._parts.learn()
+            except SyncdError as error:
+                log.warning("datasets.not_learned", error=str(error))
 
     async def find(self, finder: Finder) -> None:
         """List a template's buckets for datasets whose first event was lost: as often as they are reconciled."""

@@ -25,7 +25,7 @@ class Probes:
         """Write down the first event of each probe; durable on return."""
         probes = [ref for ref, _ in seen if is_probe(ref.key)]
         for bucket in {ref.bucket for ref in probes}:
-            known = self._seen.get(bucket, {})
+            known = self._seen.get(bucket) or await heard(self._state, bucket)  # others may have heard of it
             new = dict.fromkeys((r.key for r in probes if r.bucket == bucket and r.key not in known), self._clock.now())
             if new:
                 kept = dict([*known.items(), *new.items()][-KEPT:])

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -29,11 +31,24 @@ KEEP_S = 5.0
 SHOW_S = 15.0
 """Between two looks at what each dataset has open: it costs two small queries a dataset."""
 AFTER_FAILURE_S = 15.0
+OCCUPIED_S = 1.0
+"""After how long to ask again for what another daemon is at."""
 MAINTAIN_S = 120.0
 COLLECT_S = 86400.0
 PRUNE_S = 3600.0
 GONE_KEPT_S = 15 * 86400.0
 """How long a deletion is remembered against late events: longer than any queue keeps one (SQS: 14 days at most)."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is done for a dataset again and again: `every` so many seconds, and when `wake` is set."""
+
+    dataset: str
+    name: str
+    run: Callable[[], Awaitable[None]]
+    every: Callable[[], float]
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Upkeep:
@@ -46,7 +61,6 @@ class Upkeep:
         self._wake_changes = {name: asyncio.Event() for name in parts.datasets}
         self._webhooks: dict[str, WebhookStatus] = {}
         self._refused_at: dict[str, float] = {}
-        self._collected_at: dict[str, float] = {}
         self._shown_at = 0.0
 
     def rescan(self, source: str) -> None:
@@ -75,8 +89,10 @@ class Upkeep:
         """List the dataset's buckets: whenever a source asks for it, and on a timer."""
         every = self._parts.config.reconcile.every
         wake = self._wake[dataset.name]
-        await _wait(wake, every)  # a source asks for the first look once it listens
-        await self._repeat(dataset, "objects", lambda: self._objects(dataset), lambda: every, wake)
+        asked = await _wait(wake, every)  # a source asks for the first look once it listens
+        await self._repeat(
+            _Look(dataset.name, "objects", partial(self._objects, dataset), lambda: every, wake), asked=asked
+        )
 
     async def _objects(self, dataset: Dataset) -> None:
         """Every bucket gets its turn, also when another one cannot be listed.
@@ -110,7 +126,7 @@ class Upkeep:
             return config.every if status and status.registered else config.poll_every
 
         wake = self._wake_changes[dataset.name]
-        await self._repeat(dataset, "changes", lambda: self._changes(dataset), every, wake)
+        await self._repeat(_Look(dataset.name, "changes", partial(self._changes, dataset), every, wake), asked=True)
 
     async def _changes(self, dataset: Dataset) -> None:
         """The look is the safety net of the webhook, so trouble with the one does not keep the other away."""
@@ -148,7 +164,7 @@ class Upkeep:
     async def tasks(self, dataset: Dataset) -> None:
         """Scan all task ids, for what no event and no cursor tells: deleted and doubled tasks."""
         every = self._parts.config.reconcile.deletions_every
-        await self._repeat(dataset, "tasks", lambda: self._tasks(dataset), lambda: every)
+        await self._repeat(_Look(dataset.name, "tasks", partial(self._tasks, dataset), lambda: every))
 
     async def _tasks(self, dataset: Dataset) -> None:
         findings = await reconcile_tasks(dataset, self._caution)
@@ -161,7 +177,7 @@ class Upkeep:
         """Announce versions and tag moves: after each commit, and on a timer what other processes made."""
         announcer = self._parts.announcers[dataset.name]
         every = self._parts.config.deliveries.look_every
-        await self._repeat(dataset, "versions", announcer.look, lambda: every, announcer.wake)
+        await self._repeat(_Look(dataset.name, "versions", announcer.look, lambda: every, announcer.wake), asked=True)
 
     async def prune(self) -> None:
         """Forget deliveries that are over, the output of old commands, and deletions, once they are old."""
@@ -180,43 +196,47 @@ class Upkeep:
             log.info("deletions.pruned", deletions=deletions)
         await asyncio.to_thread(remove_old_logs, parts.config)
 
-    async def _repeat(
-        self,
-        dataset: Dataset,
-        look: str,
-        run: Callable[[], Awaitable[None]],
-        every: Callable[[], float],
-        wake: asyncio.Event | None = None,
-    ) -> None:
-        """Run again and again; trouble is logged and tried again soon."""
-        wake = wake or asyncio.Event()
+    async def _repeat(self, look: "_Look", *, asked: bool = False) -> None:
+        """Look again and again; trouble is logged and tried again soon. `asked`: at once, whoever looked lately."""
         while True:
-            wake.clear()
-            wait = min(AFTER_FAILURE_S, every())
+            look.wake.clear()
             try:
-                with tracer().span(f"look for {look}", {"syncd.dataset": dataset.name}):
-                    await run()
-                wait = every()
-                count_look(dataset.name, look, self._parts.clock.now())
+                wait = await self._in_turn(look, asked=asked)
             except SyncdError as error:
-                RECONCILE_FAILURES.labels(look).inc()
-                log.warning("reconcile.failed", dataset=dataset.name, look=look, error=str(error))
-            await _wait(wake, wait)
+                wait = min(AFTER_FAILURE_S, look.every())
+                RECONCILE_FAILURES.labels(look.name).inc()
+                log.warning("reconcile.failed", dataset=look.dataset, look=look.name, error=str(error))
+            asked = await _wait(look.wake, wait or OCCUPIED_S) or (asked and not wait)
+
+    async def _in_turn(self, look: "_Look", *, asked: bool) -> float:
+        """Look, if it is due and no other daemon is at it; after how long to come again. 0: another is at it."""
+        replica, what = self._parts.replica, f"{look.name}:{look.dataset}"
+        async with replica.turn(what) as ours:
+            if not ours:
+                return 0.0
+            if not asked and (left := await replica.due_in(what, look.every())) > 0:
+                return left
+            with tracer().span(f"look for {look.name}", {"syncd.dataset": look.dataset}):
+                await look.run()
+            await replica.done(what)
+            count_look(look.dataset, look.name, self._parts.clock.now())
+            return look.every()
 
     async def snapshots(self, dataset: Dataset) -> None:
         """Compact the table where small commits have gathered, and collect old versions once a day if configured."""
         await _wait(asyncio.Event(), MAINTAIN_S)
-        await self._repeat(dataset, "snapshots", lambda: self._snapshots(dataset), lambda: MAINTAIN_S)
+        await self._repeat(_Look(dataset.name, "snapshots", partial(self._snapshots, dataset), lambda: MAINTAIN_S))
 
     async def _snapshots(self, dataset: Dataset) -> None:
         store, now = self._parts.snapshots[dataset.name], self._parts.clock.now()
         if await store.maintain(dataset.name):
             log.info("snapshot.compacted", dataset=dataset.name)
         keep = self._parts.config.datasets[dataset.name].snapshots.retention()
-        if keep is None or now - self._collected_at.get(dataset.name, 0.0) < COLLECT_S:
+        collected_at = f"collected:{dataset.name}"
+        if keep is None or now - float(await self._parts.state.get(collected_at) or 0.0) < COLLECT_S:
             return
         collected = await store.collect_garbage(dataset.name, keep)
-        self._collected_at[dataset.name] = now
+        await self._parts.state.put(collected_at, repr(now))
         log.info(
             "snapshot.garbage_collected", dataset=dataset.name, versions=len(collected.versions), bytes=collected.bytes
         )
@@ -226,6 +246,7 @@ class Upkeep:
         every = min(KEEP_S, watchdog_interval() or KEEP_S)
         while True:
             try:
+                await self._parts.replica.present()
                 show_backlog(await self._parts.state.backlog(), self._parts.clock.now())
                 await self._show_datasets()
                 notify("WATCHDOG=1")
@@ -244,9 +265,10 @@ class Upkeep:
         show_datasets([(n, len(await state.intents(n)), await state.staged_count(n)) for n in names])
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it was set, or only the time is over."""
     try:
         async with asyncio.timeout(seconds):
-            await event.wait()
+            return await event.wait()
     except TimeoutError:
-        pass
+        return False

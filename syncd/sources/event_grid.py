@@ -9,6 +9,7 @@ https://learn.microsoft.com/azure/event-grid/end-point-validation-cloud-events-s
 """
 
 import re
+from functools import partial
 from typing import Any, ClassVar
 
 import orjson
@@ -17,7 +18,7 @@ from pydantic import BaseModel, Field
 from syncd.domain.decoding import decoded
 from syncd.domain.notifications.azure import parse_event_grid
 from syncd.ports import Clock, Deliver, Pushed, Reply, Stores
-from syncd.sources.pushed import JSON, REFUSED, PushedSource, TokenOptions, Tokens
+from syncd.sources.pushed import JSON, REFUSED, PushedSource, TokenOptions, Tokens, beside
 
 VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 ORIGIN = "eventgrid.azure.net"
@@ -77,7 +78,8 @@ class EventGridSource(PushedSource):
             return REFUSED
         if asked := _validation(request.body):
             return self._validated(asked)
-        await self._deliver(parse_event_grid(request.body, self._clock.now(), account=self._account), deliver)
+        parse = partial(parse_event_grid, request.body, self._clock.now(), account=self._account)
+        await self._deliver(await beside(request, parse), deliver)
         return Reply()
 
     def _shown(self, request: Pushed) -> list[str]:

@@ -9,7 +9,7 @@ import asyncio
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -20,8 +20,12 @@ from syncd.secrets import SecretRef
 from syncd.sources.gate import Gate
 from syncd.sources.of_buckets import BucketsOptions, BucketsSource
 
+Result = TypeVar("Result")
+
 JSON = frozenset({"application/json"})
 _SHOWABLE = "a token of printable ASCII characters without spaces, such as `openssl rand -hex 32` makes"
+_LONG = 64 * 1024
+"""Bytes that a parser takes some milliseconds for."""
 REFUSED = Reply(401, b"The secret is missing or wrong.")
 
 
@@ -90,7 +94,7 @@ class SecretSource(PushedSource):
     async def _read(self, request: Pushed, deliver: Deliver) -> Reply:
         if not self._is_authentic(request):
             return REFUSED
-        await self._deliver(self._notices(request), deliver)
+        await self._deliver(await beside(request, self._notices, request), deliver)
         return Reply()
 
     @abstractmethod
@@ -100,6 +104,13 @@ class SecretSource(PushedSource):
     @abstractmethod
     def _notices(self, request: Pushed) -> Notices:
         """What it says. Rejected: it can never become valid."""
+
+
+async def beside(request: Pushed, parse: Callable[..., Result], *arguments: Any) -> Result:
+    """What a parser makes of a request: of a long body in a thread, beside other senders' small ones."""
+    if len(request.body) < _LONG:
+        return parse(*arguments)
+    return await asyncio.to_thread(parse, *arguments)
 
 
 class Tokens:

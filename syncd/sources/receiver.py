@@ -22,6 +22,7 @@ from syncd.ports import WEBHOOK_SECRET_HEADER, Pushed, Reply
 from syncd.sources.bodies import Bodies
 from syncd.sources.connections import Runner
 from syncd.sources.openapi import openapi_page
+from syncd.sources.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -100,6 +101,7 @@ class Receiver:
         self._pushes = {} if pushes is None else pushes
         self._probes = probes
         self._limits = limits
+        self._turns = Turns()
         self._bodies = Bodies(limit=limits.body, room=limits.bodies * limits.body, patience=limits.body_timeout)
 
     @asynccontextmanager
@@ -178,7 +180,7 @@ class Receiver:
         if request.content_type != "application/json":
             return web.Response(status=415, text="Send application/json.")
         try:
-            async with self._bodies.of(request) as body:
+            async with self._bodies.of(request) as body, self._turns.of(request.path, len(body)):
                 await inbox.accept(body)
         except Rejected as error:
             return web.Response(status=400, text=str(error))
@@ -193,7 +195,7 @@ class Receiver:
         if request.method not in push.methods:
             raise web.HTTPMethodNotAllowed(request.method, push.methods)
         try:
-            async with self._bodies.of(request) as body:
+            async with self._bodies.of(request) as body, self._turns.of(request.path, len(body)):
                 reply = await push.receive(Pushed(request.method, _headers(request), _query(request), body))
         except Rejected as error:
             return web.Response(status=400, text=str(error))

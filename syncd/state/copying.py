@@ -9,6 +9,7 @@ import hashlib
 import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import IO, Any
 
 from sqlalchemy import Connection, Integer, Select, Table, func, insert, select, text, tuple_
@@ -51,7 +52,7 @@ async def copy_state(source: SqlState, target: SqlState, step: Step = lambda _: 
 async def _spool(state: SqlState, table: Table, spool: IO[bytes] | None) -> tuple[int, str]:
     """Rows of a table, in the order of its key, into the file, and how many they are, with what tells them apart."""
     count, summed, after = 0, hashlib.sha256(), None
-    while page := await state.database.read(lambda connection, after=after: _page(connection, table, after)):
+    while page := await state.database.read(partial(_page, table=table, after=after)):
         count += len(page)
         for row in page:
             summed.update(repr(row).encode())
@@ -113,7 +114,7 @@ def _last_seq(connection: Connection) -> int:
         given = text("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM staged_seq_seq")
     else:
         given = text("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'staged'")
-    return max(connection.execute(newest).scalar_one(), connection.execute(given).scalar_one())
+    return max(int(connection.execute(one).scalar_one()) for one in (newest, given))
 
 
 def _number_on(connection: Connection, last: int) -> None:

@@ -205,6 +205,10 @@ class MemoryState(MemoryRecords, MemoryDeliveries, MemoryQuarantine, MemoryImpor
         """See `Cursors.put`."""
         self._cursors[name] = value
 
+    async def put_once(self, name: str, value: str) -> str:
+        """See `Cursors.put_once`."""
+        return self._cursors.setdefault(name, value)
+
     async def forget(self, dataset: str) -> None:
         """See `StateStore.forget`."""
         self._entries = {s: e for s, e in self._entries.items() if not rules.belongs(s, dataset)}

@@ -21,6 +21,12 @@ class MemoryLeases:
         self._leases[name] = (holder, now + seconds)
         return True
 
+    async def holders(self, prefix: str) -> dict[str, str]:
+        """See `Leases.holders`."""
+        now = self._clock.now()
+        held = {name: holder for name, (holder, until) in self._leases.items() if until > now}
+        return {name: held[name] for name in sorted(held) if name.startswith(prefix)}
+
     async def release(self, name: str, *, holder: str) -> None:
         """See `Leases.release`."""
         if self._leases.get(name, ("", 0.0))[0] == holder:

@@ -8,16 +8,19 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
-from syncd.domain.model import Intent, Mark, ObjectRef, Record
+from syncd.domain.model import Claim, Intent, Mark, ObjectRef, Record, Subject
 from syncd.ports import KnownVersion
 from syncd.state import rules
+from syncd.state.rules import Entry
 
 _PAGE = 1000
 _Item = TypeVar("_Item")
 
 
 class MemoryRecords:
-    """See `ports.Records`."""
+    """See `ports.Records`. `_entries` are those of the whole store."""
+
+    _entries: dict[Subject, Entry]
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,8 +74,9 @@ class MemoryRecords:
         for page in _pages(sorted(self._of(dataset), key=lambda r: (rules.task_order(r.task_id), r.task_key))):
             yield page
 
-    async def intend(self, intent: Intent) -> None:
+    async def intend(self, intent: Intent, *, held: Sequence[Claim] = ()) -> None:
         """See `Records.intend`; the same marker again replaces the intent."""
+        rules.require_held(self._entries, held)
         self._intents[intent.marker] = intent
 
     async def intents(self, dataset: str) -> list[Intent]:
@@ -90,8 +94,11 @@ class MemoryRecords:
         standing = [self._records.setdefault(_name(record), record) for record in records]
         return [ours for ours, there in zip(records, standing, strict=True) if there.task_id == ours.task_id]
 
-    async def amend(self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = ()) -> list[Record]:
+    async def amend(
+        self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = (), *, held: Sequence[Claim] = ()
+    ) -> list[Record]:
         """See `Records.amend`."""
+        rules.require_held(self._entries, held)
         amended = [after for before, after in changes if self._records.get(_name(before)) == before]
         self._records.update({_name(record): record for record in amended})
         await self.mark(marks)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from syncd.domain.deliveries import ATTEMPTS_KEPT, Attempt, Delivery, Status, Verdict
+from syncd.domain.errors import Conflict
 from syncd.domain.model import (
     Claim,
     DeadLetter,
@@ -132,6 +133,12 @@ def held(entry: Entry | None, claim: Claim) -> bool:
     return entry is not None and bool(claim.token) and entry.token == claim.token
 
 
+def require_held(entries: Mapping[Subject, Entry], claims: Sequence[Claim]) -> None:
+    """Conflict where one of the claims was lost."""
+    if lost := [claim for claim in claims if not held(entries.get(claim.subject), claim)]:
+        raise Conflict(f"{len(lost)} of {len(claims)} claims were lost to another process while this one stood still")
+
+
 def settled(entry: Entry, settlement: Settlement, now: float) -> Entry | None:
     """The entry after its claim was settled; None when it leaves the set."""
     free = replace(entry, token="", lease_until=None)
@@ -143,8 +150,13 @@ def settled(entry: Entry, settlement: Settlement, now: float) -> Entry | None:
         since = now if entry.failing_since is None else entry.failing_since
         free = replace(free, attempts=entry.attempts + 1, failing_since=since)
     if settlement.outcome is Outcome.DEAD:
-        return replace(free, dead_at=now, reason=settlement.reason)
-    return replace(free, due_at=now + settlement.delay, reason=settlement.reason)
+        return replace(free, dead_at=now, reason=_storable(settlement.reason))
+    return replace(free, due_at=now + settlement.delay, reason=_storable(settlement.reason))
+
+
+def _storable(text: str) -> str:
+    """A text for people, whatever others put into it: no database takes lone surrogates, PostgreSQL no NUL either."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _tombstone(free: Entry, now: float) -> Entry:
@@ -246,6 +258,6 @@ def quarantined(
         id_ = quarantine_id(source, event)
         there = after.get(id_) or known.get(id_)
         count, first_at = (there.count + 1, there.first_at) if there else (1, now)
-        detail = event.detail.encode(errors="backslashreplace").decode()
+        detail = _storable(event.detail)
         after[id_] = Quarantined(id_, source, event.reason, detail, event.excerpt[:EXCERPT], count, first_at, now)
     return list(after.values())

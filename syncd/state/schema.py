@@ -22,7 +22,7 @@ metadata = MetaData()
 _Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only under this name
 _Text = Text().with_variant(Text(collation="C"), "postgresql")  # sorts as bytes, whatever the database's collation
 
-schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
 
 subjects = Table(
     "subjects",

@@ -132,9 +132,9 @@ class SqlState(SqlDeliveries, SqlQuarantine):
             yield page
             after = (*rules.task_order(page[-1].task_id), page[-1].task_key)
 
-    async def intend(self, intent: Intent) -> None:
+    async def intend(self, intent: Intent, *, held: Sequence[Claim] = ()) -> None:
         """See `Records.intend`."""
-        await self._write(sql_records.intend, intent)
+        await self._write(sql_records.intend, intent, held)
 
     async def intents(self, dataset: str) -> list[Intent]:
         """See `Records.intents`."""
@@ -148,9 +148,11 @@ class SqlState(SqlDeliveries, SqlQuarantine):
         """See `Records.fulfil`."""
         return await self._write(sql_records.fulfil, marker, records)
 
-    async def amend(self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = ()) -> list[Record]:
+    async def amend(
+        self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = (), *, held: Sequence[Claim] = ()
+    ) -> list[Record]:
         """See `Records.amend`."""
-        amended = await self._write(sql_records.amend, changes, marks, self._clock.now())
+        amended = await self._write(sql_records.amend, changes, marks, held, self._clock.now())
         self._bell.ring()
         return amended
 
@@ -218,10 +220,18 @@ class SqlState(SqlDeliveries, SqlQuarantine):
         """See `Cursors.put`."""
         await self._write(sql_staging.put, name, value)
 
+    async def put_once(self, name: str, value: str) -> str:
+        """See `Cursors.put_once`."""
+        return await self._write(sql_staging.put_once, name, value)
+
     async def hold(self, name: str, *, holder: str, seconds: float) -> bool:
         """See `Leases.hold`."""
         now = self._clock.now()
         return await self._write(sql_leases.hold, name, holder, now, now + seconds)
+
+    async def holders(self, prefix: str) -> dict[str, str]:
+        """See `Leases.holders`."""
+        return await self._read(sql_leases.holders, prefix, self._clock.now())
 
     async def release(self, name: str, *, holder: str) -> None:
         """See `Leases.release`."""

@@ -1,6 +1,6 @@
 """Statements of leases. Used by `sql` only; each is one step of a transaction."""
 
-from sqlalchemy import Connection, delete, or_
+from sqlalchemy import Connection, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from syncd.state.database import shared
@@ -16,6 +16,12 @@ def hold(connection: Connection, name: str, holder: str, now: float, until: floa
     free = or_(_C.holder == holder, _C.until <= now)
     taken = wanted.on_conflict_do_update(index_elements=("name",), set_={"holder": holder, "until": until}, where=free)
     return connection.execute(taken.returning(_C.name)).scalar() is not None
+
+
+def holders(connection: Connection, prefix: str, now: float) -> dict[str, str]:
+    """See `Leases.holders`."""
+    held = select(_C.name, _C.holder).where(_C.name.startswith(prefix, autoescape=True), _C.until > now)
+    return {name: holder for name, holder in connection.execute(held.order_by(_C.name))}
 
 
 def release(connection: Connection, name: str, holder: str) -> None:

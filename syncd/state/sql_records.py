@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Select, delete, select, tuple_
 
-from syncd.domain.model import Intent, Mark, ObjectRef, Part, Placement, Record, TaskState
+from syncd.domain.model import Claim, Intent, Mark, ObjectRef, Part, Placement, Record, TaskState
 from syncd.ports import KnownVersion
 from syncd.state import sql_subjects
 from syncd.state.database import among, chunks, one_at_a_time, upsert
@@ -110,8 +110,9 @@ def _record(row: Sequence[Any]) -> Record:
     return Record(dataset, ref, task_key, task_id, etag, version_id, size, serial, TaskState(state), made_of)
 
 
-def intend(connection: Connection, intent: Intent) -> None:
+def intend(connection: Connection, intent: Intent, held: Sequence[Claim]) -> None:
     """See `Records.intend`; the same marker again replaces the intent."""
+    sql_subjects.require_held(connection, held)
     row = {
         "dataset": intent.dataset,
         "marker": intent.marker,
@@ -139,15 +140,21 @@ def record(connection: Connection, made: Sequence[Record]) -> None:
 def fulfil(connection: Connection, marker: str, made: Sequence[Record]) -> list[Record]:
     """See `Records.fulfil`."""
     there = _standing(connection, made)
-    record(connection, [one for one in made if _name(one) not in there])
+    standing = {_name(one): one for one in reversed(made)} | there
+    record(connection, [one for name, one in standing.items() if name not in there])
     abandon(connection, marker)
-    return [one for one in made if there.get(_name(one), one).task_id == one.task_id]
+    return [one for one in made if standing[_name(one)].task_id == one.task_id]
 
 
 def amend(
-    connection: Connection, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark], now: float
+    connection: Connection,
+    changes: Sequence[tuple[Record, Record]],
+    marks: Sequence[Mark],
+    held: Sequence[Claim],
+    now: float,
 ) -> list[Record]:
     """See `Records.amend`."""
+    sql_subjects.require_held(connection, held)
     there = _standing(connection, [before for before, _ in changes])
     amended = [after for before, after in changes if there.get(_name(before)) == before]
     record(connection, amended)

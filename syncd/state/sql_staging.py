@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from syncd.domain.model import Claim, Row, StagedChange
 from syncd.state import rules, sql_subjects
-from syncd.state.database import add, among, chunks, one_at_a_time, upsert
+from syncd.state.database import add, among, chunks, one_at_a_time, shared, upsert
 from syncd.state.schema import cursors, known, staged
 
 _ROW: TypeAdapter[Row] = TypeAdapter(Row)
@@ -120,3 +121,11 @@ def get(connection: Connection, name: str) -> str | None:
 def put(connection: Connection, name: str, value: str) -> None:
     """See `Cursors.put`."""
     upsert(connection, cursors, ("name",), [{"name": name, "value": value}])
+
+
+def put_once(connection: Connection, name: str, value: str) -> str:
+    """See `Cursors.put_once`. On PostgreSQL, who comes second waits for the first one's commit."""
+    insert = postgresql.insert if shared(connection) else sqlite.insert
+    wanted = insert(cursors).values(name=name, value=value)
+    connection.execute(wanted.on_conflict_do_nothing(index_elements=("name",)))
+    return str(get(connection, name))

@@ -84,6 +84,11 @@ def renew(connection: Connection, claims: Sequence[Claim], until: float) -> int:
     return len(claims) - len(held)
 
 
+def require_held(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Conflict where one of the claims was lost; until the transaction ends nobody else takes the others."""
+    rules.require_held(_load(connection, {claim.subject for claim in claims}), claims)
+
+
 def held(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
     """Those that still hold their subjects; until the transaction ends nobody else claims these."""
     entries = _load(connection, {claim.subject for claim in claims})

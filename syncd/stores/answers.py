@@ -1,6 +1,6 @@
 """What a bucket's server may answer, the same words for obstore and for our own requests. Used within `stores` only."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,6 +51,8 @@ class Objects(Protocol):
         """What is there."""
         ...
 
-    def stream(self, key: str, start: int, end: int | None) -> AsyncIterator[bytes]:
-        """Its bytes from `start` to before `end`."""
+    def stream(
+        self, key: str, start: int, end: int | None, check: Callable[[Facts], None] = lambda _: None
+    ) -> AsyncIterator[bytes]:
+        """Its bytes from `start` to before `end`. `check` is told of what they are before the first; it may raise."""
         ...

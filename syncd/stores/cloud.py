@@ -18,12 +18,13 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from syncd.clouds.aws import AwsAccess
 from syncd.domain.errors import ConfigError, Rejected, Retryable, TooLarge
-from syncd.domain.model import ObjectRef, Observation
+from syncd.domain.model import ObjectRef, Observation, Versioned
 from syncd.ports import Clock, Seen
 from syncd.stores.access import Access, Doors
 from syncd.stores.answers import Absent, Denied, Entry, Objects, Unclear
 from syncd.stores.sorting import in_key_order
 from syncd.stores.transfer import is_plain
+from syncd.stores.versions import require_version
 
 log = structlog.get_logger()
 
@@ -106,17 +107,18 @@ class Cloud:
                         for key, etag, size, version in (entries[start:] if start else entries)
                     ]
 
-    async def get(self, key: str, *, limit: int) -> bytes:
-        """As the port says."""
+    async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
+        """As the port says: an answer names the version whose bytes it brings."""
 
         async def got(doors: Doors) -> bytes:
-            data = bytearray()
-            async with aclosing(_by(doors, key).stream(key, 0, None)) as pieces:  # type: ignore[type-var]
+            data, end = bytearray(), limit if cut and limit else None
+            opened = _by(doors, key).stream(key, 0, end, lambda facts: require_version(key, facts, of))
+            async with aclosing(opened) as pieces:  # type: ignore[type-var]
                 async for piece in pieces:
                     data += piece
-                    if len(data) > limit:
+                    if len(data) > limit and not cut:
                         raise TooLarge(f"{key!r} is larger than the {limit} bytes allowed")
-            return bytes(data)
+            return bytes(data[:limit])
 
         try:
             return await self._try("read", got)

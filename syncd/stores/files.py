@@ -19,11 +19,12 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG})
 
 
-def read(directory: int, name: str, limit: int) -> bytes:
-    """The first `limit` bytes of a regular file; OSError where there is none."""
+def read(directory: int, name: str, limit: int) -> tuple[bytes, os.stat_result, os.stat_result]:
+    """The first `limit` bytes of a regular file, and what it was before and after; OSError where there is none."""
     fd = open_regular(directory, name)
     with os.fdopen(fd, "rb") as file:
-        return file.read(limit)
+        before = os.fstat(fd)
+        return file.read(limit), before, os.fstat(fd)
 
 
 def pieces(fd: int, start: int, end: int | None) -> Generator[bytes, None, None]:

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from syncd.domain.errors import Retryable
 from syncd.domain.etags import file_etag
-from syncd.domain.model import ObjectRef, Observation
+from syncd.domain.model import ObjectRef, Observation, Versioned
 from syncd.domain.routing import bucket_url
 from syncd.ports import Seen
 from syncd.stores.tree import Tree
+from syncd.stores.versions import require_version
 
 PAGE = 1_000
 TOGETHER = 100
@@ -79,9 +80,12 @@ class FolderStore:
             with suppress(ValueError):  # cancelled while its thread still works: it closes when that lets go of it
                 pages.close()
 
-    async def get(self, key: str, *, limit: int) -> bytes:
-        """As the port says."""
-        return await asyncio.to_thread(self._tree.read, key, limit)
+    async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
+        """As the port says. Conflict also where the file is written to while it is read."""
+        data, before, after = await asyncio.to_thread(self._tree.read, key, limit, cut=cut)
+        for found in (before, after):
+            require_version(key, self._observation(self._now(), found), of)
+        return data
 
     async def write(self, key: str, data: bytes) -> str | None:
         """As the port says; atomic."""

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from itertools import count
 
 from syncd.domain.errors import Rejected, TooLarge
-from syncd.domain.model import ObjectRef, Observation
+from syncd.domain.model import ObjectRef, Observation, Versioned
 from syncd.ports import Clock, Seen
+from syncd.stores.versions import require_version
 
 PAGE = 1_000
 
@@ -42,12 +43,13 @@ class MemoryStore:
             if page:
                 yield [(ObjectRef(self.bucket, key), self._observe(key)) for key in page]
 
-    async def get(self, key: str, *, limit: int) -> bytes:
+    async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
         """As the port says."""
         data = self._data(key)
-        if len(data) > limit:
+        require_version(key, self._observe(key), of)
+        if len(data) > limit and not cut:
             raise TooLarge(f"{key!r} has {len(data)} bytes, more than the {limit} allowed")
-        return data
+        return data[:limit]
 
     async def write(self, key: str, data: bytes) -> str | None:
         """As the port says."""

@@ -51,7 +51,9 @@ def _read_plain(page: str) -> Page | None:
     ):
         return None
     keys, etags, sizes = _KEY.findall(rows), _ETAG.findall(rows), _SIZE.findall(rows)
-    if not len(keys) == len(etags) == len(sizes) == count or page.count("<ListBucketResult") != 1:
+    if not len(keys) == len(etags) == len(sizes) == count == rows.count("</Contents>"):
+        return None
+    if page.count("<ListBucketResult") != 1:
         return None
     told = head + rows[rows.rindex("</Contents>") :]
     encoded = "<EncodingType>url</EncodingType>" in told

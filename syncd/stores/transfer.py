@@ -1,7 +1,7 @@
 """Objects by obstore: quick, and right for every key that its paths keep as they are (`is_plain`)."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -52,18 +52,24 @@ class Transfer:
     async def head(self, key: str) -> Facts:
         """As the protocol says."""
         with _errors(key):
-            found = await obstore.head_async(self._store, key)
-        return Facts(_bare(found["e_tag"]), found["size"], _version(found["version"]))
+            return _facts(await obstore.head_async(self._store, key))
 
-    async def stream(self, key: str, start: int, end: int | None) -> AsyncIterator[bytes]:
+    async def stream(
+        self, key: str, start: int, end: int | None, check: Callable[[Facts], None] = lambda _: None
+    ) -> AsyncIterator[bytes]:
         """As the protocol says."""
         options: Any = None
         if start or end is not None:
             options = {"range": {"offset": start} if end is None else (start, end)}
         with suppress(_Beyond), _errors(key):
             found = await obstore.get_async(self._store, key, options=options)
+            check(_facts(found.meta))
             async for piece in found.stream(min_chunk_size=PIECE):
                 yield bytes(piece)
+
+
+def _facts(found: obstore.ObjectMeta) -> Facts:
+    return Facts(_bare(found["e_tag"]), found["size"], _version(found["version"]))
 
 
 def _bare(etag: str | None) -> str | None:

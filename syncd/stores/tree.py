@@ -67,21 +67,25 @@ class Tree:
             raise_unless_absent(error, key)
             return None
 
-    def read(self, key: str, limit: int) -> bytes:
-        """The file's bytes. Rejected when there is no such file, or more than `limit` bytes."""
+    def read(self, key: str, limit: int, *, cut: bool = False) -> tuple[bytes, os.stat_result, os.stat_result]:
+        """The file's bytes, and what it was before and after they were read.
+
+        Rejected when there is no such file, or more than `limit` bytes; with `cut` these are its first.
+        """
         *above, name = key.split("/")
-        data = None
+        found = None
         try:
             with self._directory(above) as fd:
                 if self._is_key(key) and self._regular(fd, name, key):
-                    data = files.read(fd, name, limit + 1)
+                    found = files.read(fd, name, limit + 1)
         except OSError as error:
             raise_unless_absent(error, key)
-        if data is None:
+        if found is None:
             raise self._gone(key)
-        if len(data) > limit:
+        data, before, after = found
+        if len(data) > limit and not cut:
             raise TooLarge(f"{key!r} is larger than the {limit} bytes allowed")
-        return data
+        return data[:limit], before, after
 
     def pieces(self, key: str, start: int, end: int | None) -> Generator[bytes, None, None]:
         """The file's bytes from `start` to before `end`, read on while it is iterated. Rejected: no such file."""

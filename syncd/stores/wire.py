@@ -8,7 +8,7 @@ says how one cloud is spoken to. Nothing is repeated and no redirect followed; a
 import asyncio
 import io
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -96,7 +96,9 @@ class Wire:
         async with self._answer(Request("HEAD", self.object_url(key))) as answer:
             return self._facts(answer.headers)
 
-    async def stream(self, key: str, start: int, end: int | None) -> AsyncIterator[bytes]:
+    async def stream(
+        self, key: str, start: int, end: int | None, check: Callable[[Facts], None] = lambda _: None
+    ) -> AsyncIterator[bytes]:
         """As the protocol says."""
         headers = {"Accept-Encoding": "identity"}
         if start or end is not None:
@@ -106,6 +108,7 @@ class Wire:
                 return
             if "Range" in headers and answer.status == 200:
                 raise Retryable(f"{self.dialect.url} ignores ranges")
+            check(self._facts(answer.headers))
             async for piece in answer.content.iter_chunked(_PIECE):
                 yield piece
 

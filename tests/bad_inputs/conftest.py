@@ -1,6 +1,6 @@
 """The receiver of a real daemon with a real state file, its datasets and routes; nobody works on what it keeps."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +14,8 @@ from syncd.service.assembly import Assembly, assemble
 from syncd.service.daemon import _listen_for, _listening
 from syncd.service.upkeep import Upkeep
 from syncd.sources.receiver import Inbox
-from tests.known_secrets import HUSH
+from tests.bad_inputs.running import Running, running
+from tests.known_secrets import HUSH, leaked
 from tests.seaweed import free_ports
 from tests.sources.pushing import Answer
 
@@ -99,3 +100,11 @@ async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
             aiohttp.ClientSession(f"http://127.0.0.1:{aside}", skip_auto_headers=["Content-Type"]) as watcher,
         ):
             yield Daemon(parts, session, watcher, await parts.webhook_secret("fruits"))
+
+
+@pytest.fixture(scope="module")
+def daemon_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A real `syncd run`, one for all tests of a module; what it logged holds none of the secrets it was shown."""
+    with running(tmp_path_factory.mktemp("daemon")) as daemon:
+        yield daemon
+        assert leaked(daemon.log()) == []

@@ -3,6 +3,7 @@
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,11 +24,11 @@ class Refusing(MemoryStore):
 
     refusals = 3
 
-    async def get(self, key: str, *, limit: int) -> bytes:
+    async def get(self, key: str, **how: Any) -> bytes:
         if key == "refused.txt" and self.refusals:
             self.refusals -= 1
             raise Retryable("the bucket refused it (403)")
-        return await super().get(key, limit=limit)
+        return await super().get(key, **how)
 
 
 async def test_an_object_that_may_not_be_read_is_tried_again_and_holds_up_no_other() -> None:

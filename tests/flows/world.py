@@ -125,14 +125,20 @@ class FaultySnapshots(MemorySnapshots):
         self.faults: list[str] = []
 
     async def commit(
-        self, dataset: str, changes: Sequence[StagedChange], label_config: str, splits: Splits | None = None
+        self,
+        dataset: str,
+        changes: Sequence[StagedChange],
+        label_config: str,
+        splits: Splits | None = None,
+        *,
+        expected: int | None = None,
     ) -> VersionInfo | None:
         fault = self.faults.pop(0) if self.faults else ""
         if fault == "before":
             raise Retryable("the store is down")
         if fault == "crash-before":
             raise Crash
-        made = await super().commit(dataset, changes, label_config, splits)
+        made = await super().commit(dataset, changes, label_config, splits, expected=expected)
         if fault == "after":
             raise Retryable("the answer was lost")
         if fault == "crash-after":

@@ -1,4 +1,4 @@
-"""A state is copied whole, from a file to PostgreSQL and back: every row, every number that is given once, or nothing."""
+"""A state is copied whole, to PostgreSQL and back: every row, and every number that is given once; or nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,19 @@ from tests.clock import FakeClock
 from tests.postgres import Postgres
 from tests.snapshots.rows import row
 
-HOSTILE = ["", " ", "a/b", "Ä🍏", "'; DROP TABLE records; --", "\u2028", "x" * 1024, "\x01\x7f", "%s", ":x", "{bytewise}"]
+HOSTILE = [
+    "",
+    " ",
+    "a/b",
+    "Ä🍏",
+    "'; DROP TABLE records; --",
+    "\u2028",
+    "x" * 1024,
+    "\x01\x7f",
+    "%s",
+    ":x",
+    "{bytewise}",
+]
 
 
 async def fill(state: SqlState) -> None:

@@ -1,19 +1,16 @@
-"""The database's shape: what migrations make, what a newer program's file means, and which indexes are used."""
+"""Which indexes the statements use: cost follows the batch, whatever else the database holds."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event
 
-from syncd.domain.errors import ConfigError
 from syncd.domain.model import Kind, Mark, ObjectRef, Outcome, Settlement, StagedChange, Subject
 from syncd.domain.notifications import BadEvent
-from syncd.state import migrations, open_state, sql_deliveries, sql_quarantine, sql_records, sql_staging, sql_subjects
-from syncd.state.migrations import MIGRATIONS, migrate
+from syncd.state import sql_deliveries, sql_lanes, sql_leases, sql_quarantine, sql_records, sql_staging, sql_subjects
+from syncd.state.migrations import migrate
 from syncd.state.schema import metadata
-from tests.clock import FakeClock
 from tests.contracts.test_state_store import attempt, delivery, record, row
 
 
@@ -22,77 +19,6 @@ def engine() -> Iterator[Engine]:
     engine = create_engine("sqlite://")
     yield engine
     engine.dispose()
-
-
-def shape(connection: Connection) -> dict[str, Any]:
-    """Columns, keys and indexes as SQLite reports them."""
-    names = (
-        connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").scalars().all()
-    )
-    return {name: (_rows(connection, f"table_xinfo({name})"), _indexes(connection, name)) for name in names}
-
-
-def _rows(connection: Connection, pragma: str) -> list[tuple[Any, ...]]:
-    return [tuple(found) for found in connection.exec_driver_sql(f"PRAGMA {pragma}")]
-
-
-def _indexes(connection: Connection, table: str) -> dict[str, Any]:
-    return {
-        name: (unique, origin, partial, _rows(connection, f"index_xinfo({name})"))
-        for _, name, unique, origin, partial in _rows(connection, f"index_list({table})")
-    }
-
-
-def test_migrations_make_exactly_the_schema(engine: Engine) -> None:
-    with engine.begin() as connection:
-        metadata.create_all(connection)
-        wanted = shape(connection)
-        assert len(wanted) >= 7
-        metadata.drop_all(connection)
-        migrate(connection)
-        assert shape(connection) == wanted
-
-
-def test_migrating_again_changes_nothing(engine: Engine) -> None:
-    with engine.begin() as connection:
-        migrate(connection)
-        connection.exec_driver_sql("INSERT INTO cursors VALUES ('a', 'b')")
-        migrate(connection)
-        assert connection.exec_driver_sql("SELECT value FROM cursors").scalar() == "b"
-
-
-async def test_an_older_database_takes_only_the_steps_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "state.db"
-    state = await open_state(path, FakeClock())
-    await state.put("a", "b")
-    await state.close()
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, ("CREATE TABLE fresh (x TEXT)",)))
-    for _ in range(2):
-        newer = await open_state(path, FakeClock())
-        assert await newer.get("a") == "b"
-        assert "fresh" in await newer._read(shape)
-        await newer.close()
-
-
-async def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "state.db"
-    await (await open_state(path, FakeClock())).close()
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, ("CREATE TABLE fresh (x TEXT)", "NONSENSE")))
-        with pytest.raises(Exception, match="syntax error"):
-            await open_state(path, FakeClock())
-    state = await open_state(path, FakeClock())
-    assert "fresh" not in await state._read(shape)
-    await state.close()
-
-
-async def test_a_database_of_a_newer_program_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "state.db"
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, ("CREATE TABLE fresh (x TEXT)",)))
-        await (await open_state(path, FakeClock())).close()
-    with pytest.raises(ConfigError, match="upgrade syncd"):
-        await open_state(path, FakeClock())
 
 
 def test_no_statement_of_the_hot_paths_scans_a_table(engine: Engine) -> None:
@@ -115,7 +41,7 @@ def test_the_backlog_is_counted_without_reading_a_row(engine: Engine) -> None:
     with engine.begin() as connection:
         migrate(connection)
         event.listen(connection, "before_cursor_execute", lambda *seen: _explain(plans, *seen))
-        sql_subjects.backlog(connection, 3.0)
+        sql_lanes.backlog(connection, 3.0)
     ((_, plan),) = plans.items()
     used = {word for step in plan for word in step.split() if word.startswith("subjects_")}
     assert used >= {"subjects_ready", "subjects_waiting", "subjects_claimed", "subjects_dead"}
@@ -136,10 +62,13 @@ def _hot_paths(connection: Connection) -> None:
     claims = sql_subjects.claim(connection, 2, (), 2.0, 60.0)
     sql_subjects.renew(connection, claims, 60.0)
     sql_subjects.settle(connection, [Settlement(c, o) for c, o in zip(claims, Outcome, strict=False)], 3.0)
-    sql_subjects.first_ready(connection)
+    sql_lanes.first_ready(connection)
     sql_subjects.dead_letters(connection, None)
-    sql_subjects.backlog(connection, 3.0)
-    sql_records.record(connection, [record("a", "1", dataset="d")], "m")
+    sql_lanes.backlog(connection, 3.0)
+    sql_records.record(connection, [record("a", "1", dataset="d")])
+    sql_records.fulfil(connection, "m", [record("a", "1", dataset="d")])
+    sql_leases.hold(connection, "reconcile d", "me", 1.0, 2.0)
+    sql_leases.release(connection, "reconcile d", "me")
     sql_records.of_objects(connection, "d", [ObjectRef("s3://photos", "a")])
     sql_records.by_task(connection, "d", ["1"])
     sql_records.task_keys(connection, "d", ["key-1"])

@@ -35,8 +35,9 @@ def statements(state: SqlState) -> list[str]:
     def note(_c: object, _u: object, statement: str, *_: object) -> None:
         seen.append(statement.split(maxsplit=1)[0])
 
-    event.listen(state._engine, "before_cursor_execute", note)
-    event.listen(state._engine, "commit", lambda _: seen.append("COMMIT"))
+    engine = state._database._engine  # type: ignore[attr-defined]
+    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "commit", lambda _: seen.append("COMMIT"))
     return seen
 
 

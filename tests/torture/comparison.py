@@ -7,7 +7,7 @@ the newest version as a training job opens it, the state store for what is open.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +63,8 @@ def _bucket(objects: dict[str, str], tasks: list[dict[str, Any]]) -> Iterator[st
     """Each object has exactly one task in work, made of the version that is there."""
     wanted = Counter(objects.items())
     in_work = Counter(_version(task) for task in tasks if RETIRED not in task["data"])
-    yield from _differing("object without its task", (wanted - in_work).elements())
-    yield from _differing("task of no object that is there", (in_work - wanted).elements())
+    yield from differing("object without its task", (wanted - in_work).elements())
+    yield from differing("task of no object that is there", (in_work - wanted).elements())
 
 
 def _version(task: dict[str, Any]) -> tuple[str, str]:
@@ -75,7 +75,7 @@ def _version(task: dict[str, Any]) -> tuple[str, str]:
 def _doubled(tasks: list[dict[str, Any]]) -> Iterator[str]:
     """No task was made twice, whatever became of it."""
     keys = Counter(task_key(task) for task in tasks)
-    yield from _differing("task made twice", (key for key, times in keys.items() if times > 1))
+    yield from differing("task made twice", (key for key, times in keys.items() if times > 1))
 
 
 def _recorded(tasks: list[dict[str, Any]], records: list[Record]) -> Iterator[str]:
@@ -83,14 +83,14 @@ def _recorded(tasks: list[dict[str, Any]], records: list[Record]) -> Iterator[st
     there = {(str(task["id"]), task["data"].get(KEY), RETIRED in task["data"]) for task in tasks}
     present = (TaskState.ACTIVE, TaskState.RETIRED)
     ours = {(r.task_id, r.task_key, r.state is TaskState.RETIRED) for r in records if r.state in present}
-    yield from _differing("task without a record", there - ours)
-    yield from _differing("record without its task", ours - there)
+    yield from differing("task without a record", there - ours)
+    yield from differing("record without its task", ours - there)
 
 
 def _answered(answers: dict[str, tuple[Any, Any]], rows: dict[str, dict[str, Any]]) -> Iterator[str]:
     """The newest version holds the annotations that are there now, as they are now, each with its origin."""
-    yield from _differing("annotation without its row", answers.keys() - rows.keys())
-    yield from _differing("row without its annotation", rows.keys() - answers.keys())
+    yield from differing("annotation without its row", answers.keys() - rows.keys())
+    yield from differing("row without its annotation", rows.keys() - answers.keys())
     for id_ in sorted(answers.keys() & rows.keys()):
         said, row = _row(*answers[id_]), {name: rows[id_][name] for name in _COLUMNS}
         if said != row:
@@ -108,7 +108,8 @@ def _row(task: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     return dict(zip(_COLUMNS, said, strict=True))
 
 
-def _differing(what: str, members: Any) -> Iterator[str]:
+def differing(what: str, members: Iterable[object]) -> Iterator[str]:
+    """One line that names some of them; none where there are none."""
     found = sorted(map(str, members))
     if found:
         yield f"{what}: {len(found)}, such as {', '.join(found[:SHOWN])}"

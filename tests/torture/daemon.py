@@ -9,8 +9,9 @@ an end as `PID STATUS` on its standard output.
 import json
 import os
 import select
+import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.torture.failpoints import Fuse, install
 
@@ -23,7 +24,7 @@ def main() -> None:
     syncd()
 
 
-def nursery() -> None:
+def nursery() -> NoReturn:
     """Fork daemons until the standard input ends."""
     _load()
     _say("ready")
@@ -34,7 +35,7 @@ def nursery() -> None:
         if readable:
             piece = os.read(0, 65536)
             if not piece:
-                return
+                _end(living)
             *orders, buffered = (buffered + piece).split(b"\n")
             for order in orders:
                 living.add(pid := _forked(json.loads(order)))
@@ -46,8 +47,16 @@ def nursery() -> None:
                 _say(f"{pid} {os.waitstatus_to_exitcode(status)}")
 
 
+def _end(living: set[int]) -> NoReturn:
+    """Without what the interpreter does at its end: there is nothing to be saved."""
+    for pid in living:
+        os.kill(pid, signal.SIGKILL)
+    os._exit(0)
+
+
 def _load() -> None:
-    import lance  # noqa: F401, PLC0415
+    """All but Lance itself, which is not fit for forks; what it is made of takes the time."""
+    import pyarrow.dataset  # noqa: F401, PLC0415
 
     import syncd.annotators.label_studio
     import syncd.service.daemon

@@ -12,7 +12,7 @@ from syncd.annotators.label_studio.answering import answer, answers_of
 from syncd.annotators.label_studio.drafts import drafts_of
 from syncd.annotators.label_studio.errors import Refused, in_project, shortened
 from syncd.annotators.label_studio.listing import Listing, among, where
-from syncd.annotators.label_studio.reading import BATCH, KEY, task_content, task_key, task_lineage
+from syncd.annotators.label_studio.reading import BATCH, KEY, is_retired, task_content, task_key, task_lineage
 from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.labels.task_data import json_task_data
@@ -114,7 +114,7 @@ class LabelStudioDataset:
     async def tasks(self) -> AsyncIterator[Sequence[TaskHeader]]:
         """As the port says."""
         async for page in self._listing.by_id([], fields="task_only", include="id,data"):
-            yield [TaskHeader(str(task["id"]), task_key(task)) for task in page]
+            yield [TaskHeader(str(task["id"]), task_key(task), is_retired(task)) for task in page]
 
     async def lineages(self) -> AsyncIterator[Sequence[TaskLineage]]:
         """As the port says."""

@@ -30,6 +30,11 @@ def task_key(task: JsonObject) -> str | None:
     return key if isinstance(key, str) else None
 
 
+def is_retired(task: JsonObject) -> bool:
+    """Whether a task was flagged as taken out of work."""
+    return _data(task).get(RETIRED) is not None
+
+
 def task_lineage(task: JsonObject) -> TaskLineage:
     """One task of a listing that includes data and meta."""
     meta, retired = task.get("meta"), _data(task).get(RETIRED)

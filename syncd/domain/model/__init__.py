@@ -20,6 +20,7 @@ from syncd.domain.model.subjects import (
     Part,
     Settlement,
     Subject,
+    Versioned,
 )
 from syncd.domain.model.values import JsonObject, canonical_json, digest
 
@@ -51,6 +52,7 @@ __all__ = [
     "TaskContent",
     "TaskState",
     "VersionInfo",
+    "Versioned",
     "canonical_json",
     "digest",
     "task_key",

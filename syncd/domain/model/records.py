@@ -14,11 +14,13 @@ SIDECAR = "sidecar"
 class TaskState(StrEnum):
     """Where a task of ours stands.
 
-    RETIRED: taken out of work, still in the annotator because it holds human work. REMOVED: taken out by us
-    and deleted there. DISCARDED: deleted there by a person; that object version gets no new task.
+    IN_DOUBT: we are about to take it out of work, or to put it back; whether that was done is not known until it is
+    taken out once more. RETIRED: taken out of work, still in the annotator because it holds human work. REMOVED: taken
+    out by us and deleted there. DISCARDED: deleted there by a person; that object version gets no new task.
     """
 
     ACTIVE = "active"
+    IN_DOUBT = "in-doubt"
     RETIRED = "retired"
     REMOVED = "removed"
     DISCARDED = "discarded"

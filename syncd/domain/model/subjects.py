@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Protocol, Self
 
 
 class Kind(StrEnum):
@@ -31,6 +31,20 @@ class ObjectRef:
         """The inverse of `id`."""
         bucket, _, key = id_.partition(" ")
         return cls(bucket, key)
+
+
+class Versioned(Protocol):
+    """Whatever names a version of an object: an observation of it, a placement, a part, an answer's headers."""
+
+    @property
+    def etag(self) -> str | None:
+        """Without quotes; None: not told."""
+        ...
+
+    @property
+    def version_id(self) -> str | None:
+        """Where the bucket has versions; None: it has none, or it was not told."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,8 @@ async def remake_discarded(dataset: Dataset) -> int:
     """
     remade = 0
     async for page in dataset.state.walk_tasks(dataset.name):
-        discarded = [replace(r, state=TaskState.REMOVED) for r in page if r.state is TaskState.DISCARDED]
-        await dataset.state.record(discarded)
-        remade += len(discarded)
+        discarded = [(r, replace(r, state=TaskState.REMOVED)) for r in page if r.state is TaskState.DISCARDED]
+        remade += len(await dataset.state.amend(discarded))
     return remade
 
 
@@ -59,10 +58,12 @@ async def reconcile_tasks(dataset: Dataset, caution: Caution) -> Findings:
 
     Tasks a person deleted are marked (their rows leave the next version). Tasks made twice for one key, which
     an import that was cut off and finished late can leave behind, are retired: deleted where nobody worked on
-    them. Tasks under a key we do not know are only counted.
+    them. Those that are in work there and not here, or the other way round, are decided anew. Tasks under a key we do
+    not know are only counted.
     """
     findings = Findings()
     gone: list[str] = []
+    doubtful: list[Record] = []
     unknown: dict[str, str] = {}
     remote = await dataset.remote()
     pairs = merge_join(
@@ -72,11 +73,14 @@ async def reconcile_tasks(dataset: Dataset, caution: Caution) -> Findings:
         async for there, ours in pairs:
             findings.seen += len(there)
             _compare(there, ours, findings, gone, unknown)
+            doubtful += _doubtful(there, ours)
     findings.refused = caution.refuses(len(gone), findings.known)
     if findings.refused:
         log.error("reconcile.refused", dataset=dataset.name, reason=findings.refused)
     elif gone and not caution.dry_run:
         await dataset.state.mark(_task_marks(dataset, gone))
+    if doubtful and not caution.dry_run:
+        await _decide_anew(dataset, doubtful)
     await _retire_doubled(dataset, unknown, findings, caution)
     return findings
 
@@ -97,6 +101,24 @@ def _compare(
     for task in there:  # an id may have been another task's before: the key tells
         if task.task_key and not any(r.task_key == task.task_key for r in ours):
             unknown[task.task_id] = task.task_key
+
+
+def _doubtful(there: Sequence[TaskHeader], ours: Sequence[Record]) -> list[Record]:
+    """Records that are in doubt, or say otherwise than the annotator whether their task is in work."""
+    retired = {task.task_key: task.retired for task in there}
+    return [r for r in ours if r.state is TaskState.IN_DOUBT or _contradicts(r, retired.get(r.task_key))]
+
+
+def _contradicts(record: Record, retired: bool | None) -> bool:
+    return retired is not None and record.state is (TaskState.ACTIVE if retired else TaskState.RETIRED)
+
+
+async def _decide_anew(dataset: Dataset, doubtful: Sequence[Record]) -> None:
+    """Of a process that stood still past its lease in the middle of it: whoever comes next finishes that, and plans."""
+    ours = [record for record in doubtful if dataset.has(record.ref.bucket)]
+    marks = [Mark(Subject(Kind.OBJECT, dataset.name, record.ref.id)) for record in ours]
+    await dataset.state.amend([(record, replace(record, state=TaskState.IN_DOUBT)) for record in ours], marks)
+    log.warning("task.doubted", dataset=dataset.name, tasks=len(ours))
 
 
 async def _retire_doubled(dataset: Dataset, unknown: dict[str, str], findings: Findings, caution: Caution) -> None:

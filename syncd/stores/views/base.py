@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from syncd.domain.errors import Rejected
+from syncd.domain.model import Versioned
 from syncd.ports import ObjectStore
 
 ALL = 1 << 62
@@ -16,7 +17,7 @@ class DerivedView:
         self.bucket = prefix + store.bucket
         self._store = store
 
-    async def get(self, key: str, *, limit: int) -> bytes:
+    async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
         """As the port says."""
         raise NotImplementedError
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from syncd.domain.errors import Rejected
 from syncd.domain.layout import GROUPS, Layout, Members
-from syncd.domain.model import ObjectRef, Observation, Part, canonical_json, digest
+from syncd.domain.model import ObjectRef, Observation, Part, Versioned, canonical_json, digest
 from syncd.ports import Clock, ObjectStore, Seen
 from syncd.stores.views.base import DerivedView
 from syncd.stores.views.spool import Row, spooling
@@ -52,7 +52,7 @@ class GroupView(DerivedView):
                 if there := [(ref, seen) for ref, seen in groups if not seen.gone]:
                     yield there
 
-    async def get(self, key: str, *, limit: int) -> bytes:
+    async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
         """Rejected: its members have bytes, it has none."""
         raise Rejected(f"{key!r} of {self.bucket} is a group of objects; read its members")
 

@@ -13,9 +13,10 @@ import orjson
 from syncd.domain.errors import Rejected, Retryable, TooLarge
 from syncd.domain.layout import ROWS, Layout, Manifests, Role, row_key, row_of
 from syncd.domain.manifests import linked_object, row_id, row_version
-from syncd.domain.model import JsonObject, ObjectRef, Observation, Part
+from syncd.domain.model import JsonObject, ObjectRef, Observation, Part, Versioned
 from syncd.domain.routing import Selection
 from syncd.ports import Clock, ObjectStore, Seen
+from syncd.stores.versions import require_version
 from syncd.stores.views import reading
 from syncd.stores.views.base import DerivedView
 from syncd.stores.views.spool import Row, Spool
@@ -59,15 +60,17 @@ class RowView(DerivedView):
         row = await self._spool.one("SELECT key, etag, size, parts FROM rows WHERE key = ?", key.encode())
         return self._seen(row)[1] if row else Observation(self._clock.now(), gone=True)
 
-    async def get(self, key: str, *, limit: int) -> bytes:
+    async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
         """The row as a JSON object. Retryable as `head`."""
         await self._know(key)
-        row = await self._spool.one("SELECT data FROM rows WHERE key = ?", key.encode())
+        row = await self._spool.one("SELECT key, etag, size, parts, data FROM rows WHERE key = ?", key.encode())
         if row is None:
             raise Rejected(f"{key!r} is gone from {self.bucket}")
-        if len(row[0]) > limit:
-            raise TooLarge(f"{key!r} has {len(row[0])} bytes, more than the {limit} allowed")
-        return bytes(row[0])
+        require_version(key, self._seen(row[:-1])[1], of)
+        data = bytes(row[-1])
+        if len(data) > limit and not cut:
+            raise TooLarge(f"{key!r} has {len(data)} bytes, more than the {limit} allowed")
+        return data[:limit]
 
     async def rows(self, manifest: str) -> AsyncIterator[Sequence[Seen]]:
         """Pages of the rows of one manifest as it is now, in key order; none where it is gone. Rejected: as `head`."""
@@ -138,7 +141,7 @@ class RowView(DerivedView):
     async def _data(self, manifest: str, seen: Observation) -> bytes:
         if why := self._layout.limits.refuses(seen.size):
             raise Rejected(f"the manifest {manifest!r} is not read: {why}")
-        return await self._store.get(manifest, limit=self._manifests.limit)
+        return await self._store.get(manifest, limit=self._manifests.limit, of=seen)
 
     def _replace(self, connection: sqlite3.Connection, manifest: str, data: bytes | None, entry: Row) -> None:
         """All rows of a manifest, or none of them. In a thread."""

@@ -14,7 +14,7 @@ from tests.torture.nursery import Nursery, until_ready
 from tests.torture.options import Options
 from tests.torture.outcome import Outcome
 
-PATIENCE_S = 12.0
+PATIENCE_S = 20.0
 """So long a daemon lives on whose failpoint is not reached; then it is another's turn."""
 MISSES = 4
 """A failpoint that is missed so often, times the rounds, is given up."""
@@ -30,7 +30,7 @@ def run(ground: Ground, options: Options, names: tuple[str, ...] = (*MIGRATIONS,
         for name in (name for name in names if name in MIGRATIONS for _ in range(options.rounds)):
             _die(site, nursery, name, 1, faults, missed)
         began = time.monotonic()
-        with Life(site, options.seed, keys=40, objects=0.1, answers=0.2, back=0.6) as life:
+        with Life(site, options.seed, keys=40, objects=0.3, answers=0.3, back=0.6) as life:
             others = [name for name in names if name not in MIGRATIONS]
             while open_ := _open(others, options.rounds, faults, missed):
                 for name in open_:
