@@ -50,7 +50,7 @@ def rebuild(
         report = asyncio.run(rebuild_state(loaded, step, replace=replace))
     rows = [{"dataset": name, **dataclasses.asdict(found)} for name, found in report.datasets.items()]
     if as_json:
-        print_json({"state": loaded.state.url, "aside": report.aside, "datasets": rows})
+        print_json({"state": loaded.state.url, "aside": report.aside, "dead_links": report.dead_links, "datasets": rows})
         return
     _tell(report, rows)
 
@@ -63,6 +63,8 @@ def _tell(report: "Report", rows: list[dict[str, Any]]) -> None:
             if ids := row["samples"].get(kind):
                 more = ", …" if row[kind] > len(ids) else ""
                 _say(f"{row['dataset']}: tasks {', '.join(ids)}{more} {what}.")
+    for name in report.dead_links:
+        _say(f"{name}: the secret that signed its tasks' links was in the lost state; people cannot open them any more.")
     if report.aside:
         _say(f"The state of before is kept as {report.aside}.")
     _say(_GONE)

@@ -67,6 +67,9 @@ class Receiver(Section):
     media_lifetime: Seconds = Field(
         300.0, description="How long a link to an object's bytes works, once a person opened its task, seconds."
     )
+    media_secret: SecretRef | None = Field(
+        None, description="What signs links to objects. Default: made once and kept in the state, and lost with it."
+    )
     media_presign: bool = Field(
         False, description="Send browsers to presigned URLs of the bucket, where it has such, instead of through syncd."
     )

@@ -90,15 +90,17 @@ class _State(_Observed):
 
     async def mark(self, marks: Sequence[Mark]) -> None:
         """As the port says; each mark in the trace of what told us."""
+        traced = _traced(marks)
         with self._watching("mark"):
-            await self._inner.mark(_traced(marks))
+            await self._inner.mark(traced)
 
     async def amend(
         self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = (), *, held: Sequence[Claim] = ()
     ) -> list[Record]:
         """As the port says; the marks as for `mark`."""
+        traced = _traced(marks)
         with self._watching("amend"):
-            written: list[Record] = await self._inner.amend(changes, _traced(marks), held=held)
+            written: list[Record] = await self._inner.amend(changes, traced, held=held)
         return written
 
     async def claim(self, **arguments: Any) -> list[Claim]:

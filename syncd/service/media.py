@@ -1,9 +1,10 @@
 """Builds the links by which people see objects through syncd, and the route they lead to.
 
-Used by `assembly` and the daemon, for datasets whose `media` is "signed". The secret of the links is made once and kept
-in the state: with another state all links end.
+Used by `assembly` and the daemon, for datasets whose `media` is "signed". Unless the configuration names
+one, the secret of the links is made once and kept in the state: with another state all links end.
 """
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +23,10 @@ _SHOWN = (TaskState.ACTIVE, TaskState.IN_DOUBT, TaskState.RETIRED)
 
 
 async def media_links(state: StateStore, config: Config) -> MediaLinks:
-    """The links of this state."""
+    """The links of this state, or of the secret that the configuration names."""
+    if named := config.receiver.media_secret:
+        secret = hashlib.sha256(named.read("receiver.media_secret").encode()).digest()
+        return MediaLinks(config.receiver.public_url, secret)
     known = await state.get(_SECRET) or await state.put_once(_SECRET, secrets.token_hex(32))
     return MediaLinks(config.receiver.public_url, bytes.fromhex(known))
 

@@ -16,6 +16,7 @@ from syncd.ports import ObjectStore
 from syncd.runtime.clock import SystemClock
 from syncd.service.assembly import Assembly, assemble
 from syncd.service.copying import copy_into
+from syncd.service.media import signed
 from syncd.state import open_state, rescue, state_file
 from syncd.state.rescue import Condition
 
@@ -28,6 +29,8 @@ class Report:
 
     datasets: dict[str, Rebuilt] = field(default_factory=dict)
     aside: Path | None = None
+    dead_links: list[str] = field(default_factory=list)
+    """Datasets whose tasks show their objects by links that the lost state had signed."""
 
 
 async def rebuild_state(config: Config, step: Step, *, replace: bool = False) -> Report:
@@ -94,6 +97,8 @@ async def _make(config: Config, made: Path, secrets: Mapping[str, str], step: St
         for name in parts.datasets:
             step(name)
             report.datasets[name] = await _rebuild(parts, name)
+        if "media-secret" not in secrets and config.receiver.media_secret is None:
+            report.dead_links = list(signed(parts.datasets, parts.config))
     return report
 
 

@@ -1,8 +1,8 @@
 """Removing table versions, with the files only they need; and how many bytes that would free.
 
-Called by `garbage`. Takes a `Table`; blocking. A table version is spared while it is younger than `SPARE_S`, for the
-sake of writers that stand still in the middle of a commit: Lance makes a table version by creating the next number,
-so one that wakes up where a number was cleared away would commit to a place nobody looks at (lance issue 3718).
+Called by `garbage`. Takes a `Table`; blocking. A table version is spared while it is younger than `retention.SPARE_S`,
+for the sake of writers that stand still in the middle of a commit: Lance makes a table version by creating the next
+number, so one that wakes up where a number was cleared away would commit to a place nobody looks at (lance issue 3718).
 `commit` does its part: a merge that took half of that is not believed but made again.
 """
 
@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 from syncd.snapshots.location import Root
 from syncd.snapshots.table import Table, lance_errors
-
-SPARE_S = 3600.0
 
 
 def remove(table: Table, versions: Sequence[int], spare: float) -> int:

@@ -29,10 +29,10 @@ from syncd.ports import Clock
 from syncd.snapshots.assign import assign
 from syncd.snapshots.change import Change
 from syncd.snapshots.checksums import record
-from syncd.snapshots.cleanup import SPARE_S
 from syncd.snapshots.label_configs import keep_label_config
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names, moved_on
+from syncd.snapshots.retention import SPARE_S
 from syncd.snapshots.table import Table
 
 log = structlog.get_logger()

@@ -21,11 +21,11 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.model import VersionInfo
 from syncd.ports import Collected, Retention
-from syncd.snapshots.cleanup import SPARE_S, estimate, remove
+from syncd.snapshots.cleanup import estimate, remove
 from syncd.snapshots.ledger import Entry
 from syncd.snapshots.location import Root
 from syncd.snapshots.names import Names
-from syncd.snapshots.retention import doomed
+from syncd.snapshots.retention import SPARE_S, doomed
 from syncd.snapshots.sums import list_path, lists
 from syncd.snapshots.table import Table
 

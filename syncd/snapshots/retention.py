@@ -11,6 +11,8 @@ from syncd.domain.model import VersionInfo
 from syncd.ports import Retention
 
 DAY = 86400.0
+SPARE_S = 3600.0
+"""Seconds for which a table version is left alone, whoever wants it gone: `cleanup` says why."""
 
 
 def reasons(

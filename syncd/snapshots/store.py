@@ -1,15 +1,16 @@
 """Snapshots on Lance, over the `SnapshotStore` port.
 
 Called by the composition root and the snapshot flow. Everything blocks and runs in threads; `commit`, `restore`,
-`garbage` and `compaction` say what each is. Writes to the table of one dataset follow each other within the process,
-and everything is safe against other processes.
+`garbage` and `compaction` say what each is. What touches a table is imported there, when one is first touched: Lance
+and Arrow take 130 MB, and a second or two that the event loop must not stand still. Writes to the table of one dataset
+follow each other within the process, and everything is safe against other processes.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -18,18 +19,15 @@ from syncd.domain.errors import ConfigError
 from syncd.domain.model import Row, StagedChange, VersionInfo
 from syncd.domain.splits import Splits
 from syncd.ports import Clock, Collected, Damage, Retention, TagMove
-from syncd.snapshots.cleanup import SPARE_S
-from syncd.snapshots.commit import Batch, commit
-from syncd.snapshots.compaction import compact
-from syncd.snapshots.diff import diff
-from syncd.snapshots.garbage import Collection
 from syncd.snapshots.location import Root, open_root
 from syncd.snapshots.names import Names
 from syncd.snapshots.probing import require_create_only
-from syncd.snapshots.restore import restore
-from syncd.snapshots.table import Table, library, open_version
+from syncd.snapshots.retention import SPARE_S
 from syncd.snapshots.tags import Move, check_tag, move
 from syncd.snapshots.verify import verify
+
+if TYPE_CHECKING:
+    from syncd.snapshots.table import Table
 
 T = TypeVar("T")
 StorageOptions = Mapping[str, str] | Callable[[], Mapping[str, str]]
@@ -74,10 +72,8 @@ class LanceSnapshots:
     async def probe(self) -> str:
         """Prove that the root can hold versions: it is there, may be written, and honours create-only writes.
 
-        The first write does it too. Raises ConfigError when it cannot, Retryable when it did not answer. Loads
-        Lance, so that a daemon that probes at its start pays for that then.
+        The first write does it too. Raises ConfigError when it cannot, Retryable when it did not answer.
         """
-        await asyncio.to_thread(library)
         found = await asyncio.to_thread(require_create_only, self._root)
         self._probed = True
         return str(found)
@@ -96,8 +92,14 @@ class LanceSnapshots:
         expected: int | None = None,
     ) -> VersionInfo | None:
         """As the port says. A cancelled caller is held until the commit under way has ended."""
-        names, batch = self._of(dataset), Batch(changes, label_config, splits, expected)
-        return await self._write(dataset, lambda: commit(names.root, names, batch, self._clock))
+        names = self._of(dataset)
+
+        def work() -> VersionInfo | None:
+            from syncd.snapshots.commit import Batch, commit
+
+            return commit(names.root, names, Batch(changes, label_config, splits, expected), self._clock)
+
+        return await self._write(dataset, work)
 
     async def versions(self, dataset: str) -> list[VersionInfo]:
         """As the port says."""
@@ -130,20 +132,37 @@ class LanceSnapshots:
 
     async def collect_garbage(self, dataset: str, keep: Retention, *, dry_run: bool = False) -> Collected:
         """As the port says. The bytes are those that come free now: what is younger than `spare` waits."""
-        names = self._of(dataset)
-        collection = Collection(names.root, names, keep, self._clock.now(), self._spare)
-        return await (asyncio.to_thread(collection.plan) if dry_run else self._write(dataset, collection.run))
+        names, now = self._of(dataset), self._clock.now()
+
+        def work() -> Collected:
+            from syncd.snapshots.garbage import Collection
+
+            collection = Collection(names.root, names, keep, now, self._spare)
+            return collection.plan() if dry_run else collection.run()
+
+        return await (asyncio.to_thread(work) if dry_run else self._write(dataset, work))
 
     async def restore(self, dataset: str, number: int, by: str = "") -> VersionInfo | None:
         """As the port says."""
         names = self._of(dataset)
-        return await self._write(dataset, lambda: restore(names.root, names, number, by, self._clock))
+
+        def work() -> VersionInfo | None:
+            from syncd.snapshots.restore import restore
+
+            return restore(names.root, names, number, by, self._clock)
+
+        return await self._write(dataset, work)
 
     async def maintain(self, dataset: str) -> bool:
         """As the port says."""
         return await self._write(dataset, lambda: self._maintain(dataset))
 
     def _maintain(self, dataset: str) -> bool:
+        if self._of(dataset).newest() is None:
+            return False
+        from syncd.snapshots.compaction import compact
+        from syncd.snapshots.table import Table
+
         table = Table.open(self._root, dataset)
         return table is not None and compact(self._root, table)
 
@@ -167,6 +186,8 @@ class LanceSnapshots:
         return await asyncio.to_thread(self._diff, dataset, before, after)
 
     def _diff(self, dataset: str, before: int, after: int) -> Diff:
+        from syncd.snapshots.diff import diff
+
         old = self._version(dataset, before) if before else None
         return diff(old, self._version(dataset, after))
 
@@ -174,7 +195,9 @@ class LanceSnapshots:
         root = self._root
         return self._names.setdefault(dataset, Names(root, dataset))
 
-    def _version(self, dataset: str, number: int) -> Table:
+    def _version(self, dataset: str, number: int) -> "Table":
+        from syncd.snapshots.table import open_version
+
         names = self._of(dataset)
         return open_version(names.root, names.require(number))
 

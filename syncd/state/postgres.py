@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from syncd.state import postgres_engine
-from syncd.state.postgres_errors import Interrupted, named
+from syncd.state.postgres_errors import Interrupted, is_orderly, named
 from syncd.state.postgres_place import Place
 from syncd.state.server_clock import ServerClock
 from syncd.state.writer import Writer
@@ -37,7 +37,7 @@ class PostgresDatabase:
     """A server's database. See `Database`."""
 
     def __init__(self, place: Place, clock: ServerClock) -> None:
-        self._name = place.name
+        self._place, self._name = place, place.name
         self._clock = clock
         self._engine = postgres_engine.pooled(place)
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -63,9 +63,10 @@ class PostgresDatabase:
 
     async def own_connection(self) -> asyncpg.Connection:
         """A connection of the caller's own, to listen on; the caller closes it."""
-        async with _connected(self._engine, self._name) as (connection, driver):
-            (await connection.get_raw_connection()).detach()
-            return driver
+        try:
+            return await postgres_engine.connect(self._place)
+        except Exception as error:
+            raise named(error, self._name) from error
 
     async def close(self) -> None:
         """See `Database.close`."""
@@ -127,8 +128,9 @@ async def _connected(engine: AsyncEngine, name: str) -> AsyncIterator[tuple[Asyn
             driver = (await connection.get_raw_connection()).driver_connection
             try:
                 yield connection, driver
-            except Exception:
-                if driver.is_closed() or driver.is_in_transaction():
+            except BaseException as error:
+                if driver.is_closed() or driver.is_in_transaction() or not is_orderly(error):
+                    driver.terminate()
                     await connection.invalidate()
                 raise
     except Exception as error:
@@ -142,8 +144,8 @@ async def _transaction(
     await driver.execute(_BEGIN)
     try:
         result = await connection.run_sync(work)
-    except Exception:
-        if not driver.is_closed():
+    except Exception as error:
+        if is_orderly(error) and not driver.is_closed():
             await driver.execute("ROLLBACK")
         raise
     try:

@@ -15,6 +15,7 @@ from syncd.domain.errors import SyncdError
 from syncd.state.bell import Bell
 from syncd.state.postgres import PostgresDatabase
 
+_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _CHANNEL = "syncd_due"
 _TOGETHER_S = 0.02  # rings of so long are one NOTIFY
 _RETRY_S = 5.0  # between two tries to listen
@@ -57,7 +58,7 @@ class PostgresBell(Bell):
 
     async def _listen(self) -> None:
         while True:
-            with suppress(SyncdError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(SyncdError, OSError, *_TROUBLE):
                 await self._listen_once()
             await asyncio.sleep(_RETRY_S)
 

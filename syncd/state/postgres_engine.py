@@ -4,7 +4,7 @@ The URL is asyncpg's to read, so that all of libpq's parameters mean what they m
 `?host=/run/postgresql` for a Unix socket, PGPASSFILE.
 """
 
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -37,19 +37,17 @@ def patient(place: Place) -> AsyncEngine:
 
 
 def _engine(place: Place, answer: float | None, **pool: Any) -> AsyncEngine:
-    made = {"async_creator_fn": _connecting(place, answer), "prepared_statement_cache_size": _STATEMENTS}
+    made = {"async_creator_fn": partial(connect, place, answer), "prepared_statement_cache_size": _STATEMENTS}
     return create_async_engine(
         "postgresql+asyncpg://", connect_args=made, isolation_level="AUTOCOMMIT", hide_parameters=True, **pool
     )
 
 
-def _connecting(place: Place, answer: float | None) -> Callable[[], Awaitable[asyncpg.Connection]]:
-    async def connect() -> asyncpg.Connection:
-        connection = await asyncpg.connect(place.dsn, timeout=_CONNECT_S, command_timeout=answer, statement_cache_size=0)
-        await connection.execute(_PLANNING)
-        return connection
-
-    return connect
+async def connect(place: Place, answer: float | None = None) -> asyncpg.Connection:
+    """A connection of its own. `answer`: the longest wait for one, seconds. Raises what asyncpg does."""
+    connection = await asyncpg.connect(place.dsn, timeout=_CONNECT_S, command_timeout=answer, statement_cache_size=0)
+    await connection.execute(_PLANNING)
+    return connection
 
 
 def _refuse_closed(_: DBAPIConnection, entry: ConnectionPoolEntry, __: Any) -> None:

@@ -51,8 +51,7 @@ def named(error: Exception, name: str, *, committing: bool = False) -> Exception
         return Rejected(_NOT_TEXT)
     if isinstance(error, PoolTimeout):
         return Retryable(f"{name} is busy: all our connections to it are in use", effect_possible=False)
-    original: Any = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
-    code = getattr(original, "sqlstate", None) or ""
+    original, code = _original(error)
     if _is_lost(original, code):
         return _lost(name, committing)
     if _is_no_value(original):
@@ -62,8 +61,22 @@ def named(error: Exception, name: str, *, committing: bool = False) -> Exception
     return _by_code(code, name) or error
 
 
+def is_orderly(error: BaseException) -> bool:
+    """Whether its connection is as good as before: the server said no, or what ran on it raised."""
+    original, code = _original(error)
+    return isinstance(original, Exception) and not isinstance(original, TimeoutError) and not _is_lost(original, code)
+
+
+def _original(error: BaseException) -> tuple[Any, str]:
+    """asyncpg's own error below SQLAlchemy's, and the server's code, if it came from there."""
+    original: Any = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig is not None else error
+    return original, getattr(original, "sqlstate", None) or ""
+
+
 def _is_lost(error: Any, code: str) -> bool:
-    """Whether the connection ended. asyncpg says so in several ways."""
+    """Whether the connection ended. asyncpg says so in several ways: `InternalClientError` when it ended in between."""
+    if isinstance(error, asyncpg.InternalClientError):
+        return True
     if isinstance(error, asyncpg.InterfaceError):
         return "closed" in str(error) or "released" in str(error)
     return code.startswith(_LOST) or isinstance(error, ConnectionResetError | BrokenPipeError | IncompleteReadError)

@@ -135,10 +135,19 @@ def read_gcs(body: bytes) -> Page:
     try:
         found = orjson.loads(body)
         items = found.get("items", ())
-        entries = [(o["name"], o.get("etag"), int(o.get("size", 0)), str(o["generation"])) for o in items]
-        return Page(entries, found.get("nextPageToken", ""))
+        entries = [
+            (_word(o["name"]), _word(o.get("etag", "")) or None, int(o.get("size", 0)), str(o["generation"]))
+            for o in items
+        ]
+        return Page(entries, _word(found.get("nextPageToken", "")))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Retryable(f"{_UNREADABLE}: it is no list of objects") from None
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 def _root(body: bytes) -> Element:

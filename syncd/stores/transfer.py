@@ -68,7 +68,7 @@ class Transfer:
                 yield bytes(piece)
 
 
-def _facts(found: obstore.ObjectMeta) -> Facts:
+def _facts(found: "obstore.ObjectMeta") -> Facts:
     return Facts(_bare(found["e_tag"]), found["size"], _version(found["version"]))
 
 

@@ -117,10 +117,10 @@ title = "{self.title}"
 
     # ------------------------------------------------------------ the program
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start the daemon; returns when it is ready."""
-        daemon = self.spawn()
-        until("daemon ready", lambda: self.answers(daemon), timeout=30)
+    def start(self, module: str = "syncd", env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start the daemon, as `spawn` does; returns when it is ready."""
+        daemon = self.spawn(module, env)
+        until("daemon ready", lambda: self.answers(daemon), timeout=60)
         return daemon
 
     def spawn(self, module: str = "syncd", env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from syncd.annotators.label_studio.webhook import WEBHOOK_SECRET_HEADER
+from syncd.ports import WEBHOOK_SECRET_HEADER
 from tests.acceptance.site import Site, choice, picture, until
 from tests.label_studio import LabelStudioServer
 from tests.postgres import Postgres

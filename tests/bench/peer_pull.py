@@ -11,11 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import syncd
 from tests.acceptance.site import choice, until
 from tests.bench.counting_proxy import CountingProxy, Passed
 from tests.bench.goals import Goal
-from tests.bench.peer_world import RESOLUTION_S, Daemon, World, daemon
+from tests.bench.peer_world import Daemon, World, daemon
 
 LOOK_EVERY_S = 10.0
 """How often the daemon looks for changes that nobody told it of (`reconcile.every`, 300 s by default)."""
@@ -57,8 +56,7 @@ class _Pull:
             before, moved = len(self._hooks.passed), _moved(latest)
             self._submit(1)
             until("the webhook", lambda n=before: len(self._hooks.passed) > n)
-            while _moved(latest) == moved:
-                time.sleep(RESOLUTION_S)
+            self._daemon.wait(lambda now=moved: _moved(latest) != now)
             milliseconds.append(1e3 * (time.perf_counter() - self._hooks.passed[before].at))
         self._see_rows()
         milliseconds.sort()

@@ -177,19 +177,29 @@ after_changes = 1
 
     def wait_for_tasks(self, count: int) -> None:
         """Return when so many are recorded."""
-        self._wait(lambda: self.tasks() >= count)
+        self._wait_for_state(lambda: self.tasks() >= count)
 
     def wait_until_quiet(self) -> None:
         """Return when nothing waits for a worker."""
         self._http.close()  # it would be idle for longer than a sender's connection may be
-        self._wait(lambda: not self._one("SELECT count(*) FROM subjects WHERE ready_at IS NOT NULL"))
+        self._wait_for_state(lambda: not self._one("SELECT count(*) FROM subjects WHERE ready_at IS NOT NULL"))
 
-    def _wait(self, check: Callable[[], bool]) -> None:
+    def _wait_for_state(self, check: Callable[[], bool]) -> None:
+        """Return when that holds of the state, which is read only when it changed."""
+        seen: list[int] = []
+
+        def holds() -> bool:
+            now = self._one("PRAGMA data_version")
+            changed, seen[:] = seen != [now], [now]
+            return changed and check()
+
+        self.wait(holds)
+
+    def wait(self, check: Callable[[], bool]) -> None:
+        """Return when it holds, to `RESOLUTION_S`; fail when the daemon ends, or it takes too long."""
         deadline = time.monotonic() + _WITHIN_S
-        seen = None
-        while (now := self._one("PRAGMA data_version")) == seen or not check():
-            seen = now
-            assert time.monotonic() < deadline, self.site.log()[-3000:]
+        while not check():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.site.log()[-3000:]
             time.sleep(RESOLUTION_S)
 
     def _one(self, query: str) -> Any:

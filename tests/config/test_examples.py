@@ -11,7 +11,7 @@ EXAMPLES = {path.stem: path for path in FOLDER.glob("*.toml")}
 
 
 def test_there_is_one_for_each_place_to_run() -> None:
-    assert EXAMPLES.keys() == {"aws", "azure", "folder", "gcp", "self-hosted-s3", "teams"}
+    assert EXAMPLES.keys() == {"aws", "azure", "folder", "gcp", "many-hosts", "self-hosted-s3", "teams"}
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))

@@ -95,6 +95,10 @@ def test_the_public_url_brackets_an_ipv6_address(load: Load) -> None:
         ("[reconcile]\nretire_limit = 1.5", "reconcile.retire_limit", "less than or equal to 1 (found 1.5)"),
         ("[receiver]\npublic_url = 'ftp://x'", "receiver.public_url", "must be an http:// or https:// URL"),
         ("[state]\nurl = 'postgresql://anna:hunter2@db/x?a=hunter2'", "state.url", "(found 'postgresql://db/x')"),
+        ("[state]\nurl = 'postgresql://anna@db/x?password=hunter2'", "state.url", "state.password, or set $PGPASSWORD"),
+        ("[state]\nurl = 'mysql://db/x'", "state.url", "must be sqlite:///PATH, or postgresql://USER@HOST/DATABASE"),
+        ("[state]\nurl = 'sqlite:///'", "state.url", "an absolute path makes four slashes"),
+        ("[state]\nurl = 'sqlite://x.db'", "state.url", "with three slashes"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_is_allowed(problems: Problems, text: str, field: str, said: str) -> None:

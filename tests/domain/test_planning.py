@@ -64,6 +64,13 @@ def test_plan(
     assert shape(plan("d", REF, seen, held, chosen)) == expected
 
 
+@pytest.mark.parametrize("seen", [V1, V2, GONE], ids=["back", "changed", "gone"])
+def test_what_is_in_doubt_is_finished_first_and_then_planned_anew(seen: Observation) -> None:
+    held = [record("v1", TaskState.IN_DOUBT), record("v2", ACTIVE, 1)]
+    planned = plan("d", REF, seen, held, Policy())
+    assert (planned.unfinished, shape(planned)) == (True, (None, ["0"], []))
+
+
 def test_a_new_task_of_an_object_has_a_key_of_its_own() -> None:
     first = plan("d", REF, V1, [], Policy()).place
     again = plan("d", REF, V1, [record("v1", REMOVED)], Policy()).place
@@ -84,8 +91,11 @@ def test_applying_a_plan_leaves_nothing_to_plan(
     history: list[tuple[str, TaskState]], policy: Policy, seen: Observation
 ) -> None:
     held = [record(etag, state, serial) for serial, (etag, state) in enumerate(history)]
-    planned = plan("d", REF, seen, held, policy)
     after = {r.task_id: r for r in held}
+    planned = plan("d", REF, seen, held, policy)
+    if planned.unfinished:
+        after |= {r.task_id: record(r.etag or "", REMOVED, r.serial) for r in planned.retire}
+        planned = plan("d", REF, seen, list(after.values()), policy)
     if planned.place:
         made = record(planned.place.etag or "", ACTIVE, planned.place.serial)
         after[made.task_id] = made

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from syncd.domain.errors import Retryable
+from syncd.domain.errors import Conflict, Retryable
 from syncd.domain.layout import Layout, Manifests, Members, Sidecar, Template
 from syncd.domain.manifests import row_version
 from syncd.domain.model import Claim, Kind, Mark, Observation, Record, Subject, TaskState
@@ -209,7 +209,7 @@ class History(ComposedWorld):
         """What was claimed before whatever came since is worked on now."""
         held, self.held = self.held, []
         objects = [claim for claim in held if claim.subject.kind is Kind.OBJECT]
-        with suppress(Crash, Retryable):
+        with suppress(Crash, Retryable, Conflict):
             if objects:
                 await self.state.settle(await ingest(self.dataset, objects))
 

@@ -48,9 +48,8 @@ def run(names: Sequence[str], inputs: int, seed: int, folder: Path) -> int:
         errors = sorted((folder / name / "findings").glob("*"))
         errors = [error for error in errors if error.suffix != ".input"]
         edges = re.findall(r"cov: (\d+)", done.stderr) or ["?"]
-        _say(
-            f"| {name} | {runs[0] if runs else 'ended'} | {time.monotonic() - started:.0f} | {edges[-1]} | {len(errors)} |"
-        )
+        took = time.monotonic() - started
+        _say(f"| {name} | {runs[0] if runs else 'ended'} | {took:.0f} | {edges[-1]} | {len(errors)} |")
         if not runs:
             _say(done.stderr[-3000:])
         found += len(errors) + (not runs)

@@ -61,7 +61,7 @@ if __name__ == "__main__":
         made.mkdir(parents=True, exist_ok=True)
     for number, sample in enumerate(target.samples):
         (corpus / f"sample-{number}").write_bytes(sample)
-    flags = [f"-runs={runs}", f"-seed={seed}", f"-max_len={_LONGEST}", f"-timeout={_SLOWEST_S}", f"-rss_limit_mb={_MOST_MB}",
-             f"-artifact_prefix={findings}/", "-print_final_stats=1", "-verbosity=1"]  # fmt: skip
+    flags = [f"-runs={runs}", f"-seed={seed}", f"-max_len={_LONGEST}", f"-timeout={_SLOWEST_S}",
+             f"-rss_limit_mb={_MOST_MB}", f"-artifact_prefix={findings}/"]  # fmt: skip
     atheris.Setup([sys.argv[0], *flags, str(corpus)], _noting(target.try_, findings), custom_mutator=_mutator)
     atheris.Fuzz()

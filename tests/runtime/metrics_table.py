@@ -10,9 +10,8 @@ from syncd.sources import gate
 FILE = Path(__file__).parents[2] / "config" / "metrics.md"
 _HEAD = """# Metrics
 
-At `http://127.0.0.1:8401/metrics`, or where `receiver.admin` says; `config/grafana.json` shows them and
-`config/alerts.yml` warns by them. Times are seconds. Beside these there are Prometheus' own of the process (`process_*`,
-`python_*`).
+At `http://127.0.0.1:8401/metrics`, or where `receiver.admin` says. `config/grafana.json` shows them,
+`config/alerts.yml` warns by them. Times are seconds. Beside these there are Prometheus' own, `process_*`, `python_*`.
 
 - Histograms from one end to the other begin with the first event that syncd kept, and end when the task is recorded or
   the version committed: waiting for an outage to end is in them. What no event told of is in none; it is counted in

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from syncd.annotators.memory_person import Task
@@ -15,29 +14,7 @@ from tests.simulate.surroundings import Surroundings, origin
 PRESENT = (TaskState.ACTIVE, TaskState.RETIRED)
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """Something that is not as it has to be. `cause`: what may explain it, and the key and etag that it happened to."""
-
-    text: str
-    cause: tuple[str, str, str] | None = None
-
-
-RETIRED, CAME_BACK = "retired", "came back"
-
-
-def excused(around: Surroundings, *, faulty: bool) -> set[tuple[str, str, str]]:
-    """Causes of what is known to go wrong. Each is to be taken away here once it is mended.
-
-    A retirement whose answer was lost leaves no trace in our books: when the same bytes come back before it is tried
-    again, their task is taken for one in work, or for deleted by a person. And bytes that changed and came back while
-    a text was read are not seen to have been others meanwhile.
-    """
-    retired = around.dataset.retired if faulty else set()
-    return {(RETIRED, *each) for each in retired} | {(CAME_BACK, *each) for each in around.bucket.came_back}
-
-
-async def wrongs(world: World, around: Surroundings) -> list[Wrong]:
+async def wrongs(world: World, around: Surroundings) -> list[str]:
     """What is not as it has to be; empty when all is well."""
     records = [record async for page in world.state.walk(NAME, BUCKET) for record in page]
     tasks = list(world.person.work.values())
@@ -54,7 +31,7 @@ async def wrongs(world: World, around: Surroundings) -> list[Wrong]:
 # ---------------------------------------------------------------- tasks
 
 
-def _tasks(world: World, around: Surroundings, records: Sequence[Record]) -> Iterator[Wrong]:
+def _tasks(world: World, around: Surroundings, records: Sequence[Record]) -> Iterator[str]:
     """Of each key exactly the tasks that the policies want."""
     by_key: dict[str, list[Record]] = {}
     for record in records:
@@ -64,12 +41,12 @@ def _tasks(world: World, around: Surroundings, records: Sequence[Record]) -> Ite
         active = Counter(record.etag or "" for record in ours if record.state is TaskState.ACTIVE)
         discarded = {record.etag or "" for record in ours if record.state is TaskState.DISCARDED}
         if any(count > 1 for count in active.values()):
-            yield Wrong(f"{key}: several tasks in work for one version: {dict(active)}")
+            yield f"{key}: several tasks in work for one version: {dict(active)}"
         for etag in sorted(discarded):
             if (key, etag) not in around.deleted_by_people:
-                yield Wrong(f"{key}: taken for deleted by a person, which nobody did: {etag}", (RETIRED, key, etag))
+                yield f"{key}: taken for deleted by a person, which nobody did: {etag}"
         if problem := _wanted(world, around.bucket.etag(key), active, discarded):
-            yield Wrong(f"{key}: {problem}; in work: {dict(active)}, now {around.bucket.etag(key)}")
+            yield f"{key}: {problem}; in work: {dict(active)}, now {around.bucket.etag(key)}"
 
 
 def _wanted(world: World, now: str | None, active: Mapping[str, int], discarded: set[str]) -> str:
@@ -84,52 +61,47 @@ def _wanted(world: World, now: str | None, active: Mapping[str, int], discarded:
     return ""
 
 
-def _records(tasks: Sequence[Task], records: Sequence[Record]) -> Iterator[Wrong]:
+def _records(tasks: Sequence[Task], records: Sequence[Record]) -> Iterator[str]:
     """What we believe is there is there, and nothing else but what was made twice and then worked on."""
     there = {(str(task.id), task.new.task_key): task for task in tasks}
     ours = {(r.task_id, r.task_key): r for r in records if r.state in PRESENT}
+    yield from (f"task {r.task_id} is in doubt" for r in records if r.state is TaskState.IN_DOUBT)
     for name in sorted(ours.keys() - there.keys()):
-        yield Wrong(f"task {name[0]} is recorded as {ours[name].state}, and is not there")
+        yield f"task {name[0]} is recorded as {ours[name].state}, and is not there"
     for name in sorted(there.keys() - ours.keys()):
         if there[name].retired is None or not there[name].annotations:
-            yield Wrong(f"task {name[0]} of {origin(there[name])} is there without a record")
+            yield f"task {name[0]} of {origin(there[name])} is there without a record"
     for name in sorted(there.keys() & ours.keys()):
         if (there[name].retired is None) != (ours[name].state is TaskState.ACTIVE):
-            yield Wrong(
-                f"task {name[0]} is recorded as {ours[name].state}, and is not", (RETIRED, *origin(there[name]))
-            )
+            yield f"task {name[0]} is recorded as {ours[name].state}, and is not"
 
 
-def _origins(world: World, around: Surroundings, tasks: Sequence[Task]) -> Iterator[Wrong]:
+def _origins(world: World, around: Surroundings, tasks: Sequence[Task]) -> Iterator[str]:
     """Every task is of a version that there was, and shows the bytes of just that version."""
     for task in tasks:
         data = around.bucket.ever.get(origin(task))
         if data is None:
-            yield Wrong(f"task {task.id} is of a version that never was: {origin(task)}")
+            yield f"task {task.id} is of a version that never was: {origin(task)}"
         elif world.person.inline_text and task.new.data["text"].encode() != data:
-            yield Wrong(
-                f"task {task.id} shows {task.new.data['text']!r} as {origin(task)}, which was {data!r}",
-                (CAME_BACK, *origin(task)),
-            )
+            yield f"task {task.id} shows {task.new.data['text']!r} as {origin(task)}, which was {data!r}"
 
 
 # ---------------------------------------------------------------- rows and versions
 
 
-async def _rows(world: World, records: Sequence[Record]) -> list[Wrong]:
+async def _rows(world: World, records: Sequence[Record]) -> list[str]:
     """The newest version holds the answers that are there now, as they are now; drafts may be on their way."""
     rows = {id_: _said(row) for id_, row in (await world.rows()).items()}
     known = {(record.task_id, record.task_key) for record in records}
     answers = {id_: said for task in world.person.work.values() for id_, said in _answers(world, task, known)}
     late = {id_ for id_, said in answers.items() if said["status"] == RowStatus.DRAFT}
-    found = [Wrong(f"row {id_} is missing: {answers[id_]}") for id_ in sorted(answers.keys() - rows.keys() - late)]
+    found = [f"row {id_} is missing: {answers[id_]}" for id_ in sorted(answers.keys() - rows.keys() - late)]
     gone = sorted(rows.keys() - answers.keys())
-    found += [Wrong(f"row {id_} is of an answer that is gone: {rows[id_]}") for id_ in gone]
+    found += [f"row {id_} is of an answer that is gone: {rows[id_]}" for id_ in gone]
     for id_ in sorted(rows.keys() & answers.keys()):
         differing = {n: (v, answers[id_][n]) for n, v in rows[id_].items() if v != answers[id_][n]}
-        explained = (RETIRED, rows[id_]["key"], rows[id_]["etag"]) if list(differing) == ["retired"] else None
         if differing:
-            found.append(Wrong(f"row {id_} says (and should say): {differing}", explained))
+            found.append(f"row {id_} says (and should say): {differing}")
     return found
 
 
@@ -156,25 +128,25 @@ def _answers(world: World, task: Task, known: set[tuple[str, str]]) -> Iterator[
         )
 
 
-async def _versions(world: World) -> list[Wrong]:
+async def _versions(world: World) -> list[str]:
     """Numbered without gaps, and each says how many rows it has."""
     versions = await world.snapshots.versions(NAME)
     numbers = [version.number for version in versions]
-    found = [] if numbers == list(range(1, len(numbers) + 1)) else [Wrong(f"versions have gaps: {numbers}")]
+    found = [] if numbers == list(range(1, len(numbers) + 1)) else [f"versions have gaps: {numbers}"]
     for version in versions:
         rows = len(await world.snapshots.rows(NAME, version.number))
         if rows != version.rows:
-            found.append(Wrong(f"{version.name} has {rows} rows, and says {version.rows}"))
+            found.append(f"{version.name} has {rows} rows, and says {version.rows}")
     return found
 
 
-async def _books(world: World, around: Surroundings) -> list[Wrong]:
+async def _books(world: World, around: Surroundings) -> list[str]:
     """Nothing is left to do, and nothing was given up of an object that is there."""
-    found = [Wrong(f"still open: {lane}") for lane in await world.state.backlog() if lane.pending or lane.claimed]
-    found += [Wrong(f"an intent is left: {len(i.placements)} tasks") for i in await world.state.intents(NAME)]
+    found = [f"still open: {lane}" for lane in await world.state.backlog() if lane.pending or lane.claimed]
+    found += [f"an intent is left: {len(i.placements)} tasks" for i in await world.state.intents(NAME)]
     if left := await world.state.staged_count(NAME):
-        found.append(Wrong(f"{left} changes are staged and in no version"))
+        found.append(f"{left} changes are staged and in no version")
     for letter in await world.state.dead_letters():
         if any(letter.subject.id.endswith(key) for key in around.bucket._objects):
-            found.append(Wrong(f"given up: {letter.subject.id}: {letter.reason}"))
+            found.append(f"given up: {letter.subject.id}: {letter.reason}")
     return found

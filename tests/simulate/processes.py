@@ -18,7 +18,21 @@ from tests.flows.world import BUCKET, World
 from tests.simulate.scheduler import RESTS, Scheduler
 
 WRITES = frozenset(
-    {"mark", "claim", "settle", "renew", "put", "intend", "record", "abandon", "given", "stage", "commit", "committed"}
+    {
+        "mark",
+        "claim",
+        "settle",
+        "renew",
+        "put",
+        "intend",
+        "fulfil",
+        "amend",
+        "abandon",
+        "given",
+        "stage",
+        "commit",
+        "committed",
+    }
     | {"ensure_dataset", "import_tasks", "retire", "restore", "give"}
 )
 """Calls that change something, and so may have done it when their answer is lost."""

@@ -12,7 +12,7 @@ from syncd.domain.planning import OnChange, OnDelete
 from tests.clock import FakeClock
 from tests.flows.test_histories import TEXT
 from tests.flows.world import BUCKET, NAME, XML, World
-from tests.simulate.expected import excused, wrongs
+from tests.simulate.expected import wrongs
 from tests.simulate.processes import Process
 from tests.simulate.scheduler import DONE, Parked, Scheduler, VirtualLoop
 from tests.simulate.surroundings import LaggingAnnotator, Surroundings
@@ -27,15 +27,11 @@ NAPS = (1.0, 5.0, 20.0, 61.0, 300.0)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a seed: what is wrong (nothing, it is hoped), every step, and how often what happened.
-
-    `known`: what is wrong, and is known to be (`expected.excused`).
-    """
+    """What became of a seed: what is wrong (nothing, it is hoped), every step, and how often what happened."""
 
     seed: int
     title: str
     wrongs: list[str]
-    known: list[str]
     trace: list[str]
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -69,7 +65,6 @@ class Simulation:
         self.wrongs: list[str] = []
         self.faults = self.chance.choice((0.0, 0.02, 0.05, 0.15))
         self.crashes = self.chance.choice((0.0, 0.005, 0.02))
-        self.faulty = bool(self.faults or self.crashes)
         self.world = self._world()
         self.around = Surroundings(self.world, self.chance, self.scheduler.note)
         self.world.store = self.around.bucket
@@ -109,10 +104,8 @@ class Simulation:
             for process in self.processes:
                 process.check()
         await self._come_to_rest()
-        found, causes = await wrongs(self.world, self.around), excused(self.around, faulty=self.faulty)
-        known = [wrong.text for wrong in found if wrong.cause in causes]
-        self.wrongs += [wrong.text for wrong in found if wrong.cause not in causes]
-        return Outcome(self.seed, self.title, self.wrongs, known, self.scheduler.trace, self.scheduler.counts)
+        self.wrongs += await wrongs(self.world, self.around)
+        return Outcome(self.seed, self.title, self.wrongs, self.scheduler.trace, self.scheduler.counts)
 
     async def _step(self) -> None:
         weights: Weights = {

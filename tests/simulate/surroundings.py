@@ -8,8 +8,8 @@ from typing import Any
 
 from syncd.annotators.memory import MemoryAnnotator
 from syncd.annotators.memory_person import Task
-from syncd.domain.model import Kind, Mark, NewTask, ObjectRef, Observation, RowStatus, Subject, TaskState
-from syncd.ports import Changed, Seen, TaskHeader
+from syncd.domain.model import Kind, Mark, NewTask, ObjectRef, Observation, RowStatus, Subject
+from syncd.ports import Changed, Seen
 from syncd.stores.memory import MemoryStore
 from tests.clock import FakeClock
 from tests.flows.world import BUCKET, CAT, DOG, NAME, UNICORN, FaultyAnnotator, FaultyDataset, World
@@ -26,15 +26,11 @@ class Bucket(MemoryStore):
     def __init__(self, bucket: str, clock: FakeClock) -> None:
         super().__init__(bucket, clock)
         self.ever: dict[tuple[str, str], bytes] = {}
-        self.came_back: set[tuple[str, str]] = set()
-        """Versions that were written more than once."""
 
     def put(self, key: str, data: bytes) -> Seen:
         """Write an object."""
         etag = hashlib.md5(data, usedforsecurity=False).hexdigest()[:8]
         self._objects[key] = (data, etag)
-        if (key, etag) in self.ever:
-            self.came_back.add((key, etag))
         self.ever[key, etag] = data
         return ObjectRef(self.bucket, key), self._observe(key)
 
@@ -59,8 +55,6 @@ class LaggingDataset(FaultyDataset):
         super().__init__(inner, clock)
         self._marked: dict[str, float] = {}
         self.touched: dict[str, float] = {}
-        self.retired: set[tuple[str, str]] = set()
-        """Key and etag of all tasks that were ever taken out of work by us."""
 
     def touch(self, task_id: str) -> None:
         """Somebody changed a task."""
@@ -74,12 +68,6 @@ class LaggingDataset(FaultyDataset):
             self.touch(id_)
         self.imported()
         return ids
-
-    async def retire(self, tasks: Sequence[TaskHeader], reason: str) -> list[TaskState]:
-        """As the port says."""
-        there = filter(None, (self.inner.work.get(header.task_id) for header in tasks))
-        self.retired |= {origin(task) for task in there}
-        return await self.inner.retire(tasks, reason)
 
     async def find_by_marker(self, marker: str) -> dict[str, str]:
         """As the port says."""

@@ -11,7 +11,8 @@ from itertools import count
 from pathlib import Path
 
 from tests.acceptance.transports.s3 import S3Bucket, make_bucket
-from tests.label_studio import LabelStudioServer, home_maker, serve
+from tests.label_studio import LabelStudioServer, free_port, home_maker, serve
+from tests.seaweed import served
 from tests.seaweed_webhook import WeedWebhook, served_with_webhook
 
 SOURCE = "photos"
@@ -43,11 +44,14 @@ class Ground:
 
 
 @contextmanager
-def grounded(home: Path) -> Iterator[Ground]:
-    """Servers on an empty folder, until the context ends."""
+def grounded(home: Path, *, webhook: bool = True) -> Iterator[Ground]:
+    """Servers on an empty folder, until the context ends. `webhook`: the S3 server tells of its objects."""
     (home / "weed").mkdir()
     with ExitStack() as servers:
-        weed = servers.enter_context(served_with_webhook(home / "weed", f"/events/{SOURCE}"))
+        if webhook:
+            weed = servers.enter_context(served_with_webhook(home / "weed", f"/events/{SOURCE}"))
+        else:
+            weed = WeedWebhook(servers.enter_context(served(home / "weed")), free_port())
         studio_home = home_maker()(home / "label-studio")
         studio = servers.enter_context(serve(studio_home, home / "files", {}))
         yield Ground(home, studio, weed)

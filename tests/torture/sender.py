@@ -37,6 +37,8 @@ class Sender:
     at_once: int = 16
     acknowledged: set[str] = field(default_factory=set)
     answers: list[Answer] = field(default_factory=list)
+    given_up: bool = False
+    """Set it, and nothing is sent again."""
 
     @property
     def statuses(self) -> Counter[int]:
@@ -44,7 +46,7 @@ class Sender:
         return Counter(answer.status for answer in self.answers)
 
     async def send(self, events: Iterable[dict[str, Any]]) -> None:
-        """Return once every event is acknowledged."""
+        """Return once every event is acknowledged, or it was given up."""
         slots, began = asyncio.Semaphore(self.at_once), time.monotonic()
         connector = aiohttp.TCPConnector(limit=self.at_once)
         headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -63,7 +65,7 @@ class Sender:
     async def _until_acknowledged(self, session: aiohttp.ClientSession, event: dict[str, Any]) -> None:
         body = {"bucket": SOURCE, "events": [event]}
         url = f"http://127.0.0.1:{self.site.port}/events/{SOURCE}"
-        while True:
+        while not self.given_up:
             sent = time.monotonic()
             try:
                 async with session.post(url, json=body) as answered:

@@ -8,6 +8,7 @@ bounded size and depth. Tags it does not know are kept as opaque controls: Label
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
@@ -80,11 +81,12 @@ class ObjectTag:
         return self.kind in _LIST_KINDS and self.inline
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LabelConfig:
     """A parsed label config. `hash`: sha256 (hex) of `canonical`, blind to layout, comments and attribute order.
 
-    `variables`: the keys that task data must hold. `relations`: names for relations; empty allows any.
+    `variables`: the keys that task data must hold. `relations`: names for relations; empty allows any. What follows from
+    these is worked out once: it is asked for with every object.
     """
 
     canonical: str
@@ -99,7 +101,7 @@ class LabelConfig:
         """All labels of all controls, each once, in order."""
         return tuple(dict.fromkeys(label for control in self.controls.values() for label in control.labels))
 
-    @property
+    @cached_property
     def primary(self) -> ObjectTag | None:
         """The object tag that shows what lies in the bucket: the first that links, else the first with a variable."""
         shown = [tag for tag in self.objects.values() if tag.variable]
@@ -111,13 +113,13 @@ class LabelConfig:
         primary = self.primary
         return _MEDIA.get(primary.kind, primary.kind) if primary else "none"
 
-    @property
+    @cached_property
     def structured(self) -> bool:
         """Whether a task needs more than one text or link, so that its object has to be JSON."""
         nested = any(set(name) & set(".[") for name in self.variables)
         return len(self.variables) > 1 or nested or (self.primary is not None and self.primary.takes_list)
 
-    @property
+    @cached_property
     def inline_text(self) -> bool:
         """Whether tasks are made of the object's text instead of a link to it."""
         return self.primary is not None and (self.structured or self.primary.inline)

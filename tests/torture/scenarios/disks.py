@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
 
 from syncd.domain.model import ObjectRef
@@ -44,7 +45,7 @@ def run(ground: Ground, options: Options) -> Outcome:
         )
         with installed(ground, setup) as site:
             shim, sender = Shim(site.home), Sender(site)
-            daemon = site.spawn(env=shim.environment(disk))
+            daemon = site.start(env=shim.environment(disk))
             with _sending(site, sender):
                 for how in (SYNC, FULL, REALLY_FULL if mounted else FULL) * ROUNDS:
                     time.sleep(HEALTHY_S)
@@ -54,7 +55,7 @@ def run(ground: Ground, options: Options) -> Outcome:
                     site.kill(daemon)
                     _heal(shim, disk)
                     found.wrong += _lost(site, sender, disk / "state.db")
-                    daemon = site.spawn(env=shim.environment(disk))
+                    daemon = site.start(env=shim.environment(disk))
                 time.sleep(HEALTHY_S)
             last = settled(site)
             found.sizes, found.wrong = last.sizes, found.wrong + last.wrong
@@ -83,16 +84,18 @@ def _sending(site: Installation, sender: Sender) -> Iterator[None]:
     over = threading.Event()
 
     def send() -> None:
-        number = 0
-        while not over.is_set():
-            keys = [f"{number}/{n}.jpg" for n in range(10)]
-            asyncio.run(_told(site, sender, keys))
-            number += 1
+        for number in count():
+            if over.is_set() or sender.given_up:
+                return
+            asyncio.run(_told(site, sender, [f"{number}/{n}.jpg" for n in range(10)]))
 
     thread = threading.Thread(target=send, name="sender")
     thread.start()
     try:
         yield
+    except BaseException:
+        sender.given_up = True
+        raise
     finally:
         over.set()
         thread.join()
