@@ -48,7 +48,7 @@ class Postgres:
         if not self.fetch("SELECT 1 FROM pg_database WHERE datname = 'state'"):
             self.execute("CREATE DATABASE state")
             self._run(_shape(self.url("state")))
-        self.execute(*(f"DELETE FROM {name}" for name in _TABLES), database="state")
+        self.execute(*(f"DELETE FROM {name}" for name in _TABLES), database="state")  # noqa: S608
         return self.url("state")
 
     def execute(self, *statements: str, database: str = "postgres") -> None:
@@ -57,7 +57,8 @@ class Postgres:
 
     def fetch(self, statement: str, *values: Any, database: str = "postgres") -> list[tuple[Any, ...]]:
         """The rows of a statement."""
-        return self._run(self._fetch(statement, values, database))
+        rows: list[tuple[Any, ...]] = self._run(self._fetch(statement, values, database))
+        return rows
 
     async def _execute(self, statements: tuple[str, ...], database: str) -> None:
         connection = await asyncpg.connect(self.url(database))

@@ -50,7 +50,8 @@ def rebuild(
         report = asyncio.run(rebuild_state(loaded, step, replace=replace))
     rows = [{"dataset": name, **dataclasses.asdict(found)} for name, found in report.datasets.items()]
     if as_json:
-        print_json({"state": loaded.state.url, "aside": report.aside, "dead_links": report.dead_links, "datasets": rows})
+        told = {"state": loaded.state.url, "aside": report.aside, "dead_links": report.dead_links}
+        print_json({**told, "datasets": rows})
         return
     _tell(report, rows)
 
@@ -64,7 +65,7 @@ def _tell(report: "Report", rows: list[dict[str, Any]]) -> None:
                 more = ", …" if row[kind] > len(ids) else ""
                 _say(f"{row['dataset']}: tasks {', '.join(ids)}{more} {what}.")
     for name in report.dead_links:
-        _say(f"{name}: the secret that signed its tasks' links was in the lost state; people cannot open them any more.")
+        _say(f"{name}: its tasks' links were signed by a secret of the lost state; they show nothing any more.")
     if report.aside:
         _say(f"The state of before is kept as {report.aside}.")
     _say(_GONE)

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import structlog
 
+from syncd.domain.decoding import NotJsonError, strict_json
 from syncd.domain.errors import Rejected, TooLarge
 from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.labels.task_data import json_task_data
@@ -77,9 +78,9 @@ async def _description(dataset: Dataset, placement: Placement) -> JsonObject:
 
 def _json_object(body: bytes) -> JsonObject:
     try:
-        said = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise Rejected(f"the sidecar is no JSON (line {error.lineno}, column {error.colno}: {error.msg})") from None
+        said = strict_json(body.removeprefix(b"\xef\xbb\xbf"))
+    except NotJsonError as error:
+        raise Rejected(f"the sidecar is no JSON ({error})") from None
     if not isinstance(said, dict):
         raise Rejected("the sidecar is no JSON object")
     return {name: value for name, value in said.items() if not name.startswith(RESERVED)}
@@ -124,9 +125,9 @@ async def _shown(dataset: Dataset, remote: AnnotatorDataset, variable: str, ref:
     if not tag.takes_list:
         return text
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise Rejected(f"{ref.key!r} is no JSON; <{tag.tag}> shows a list") from None
+        return strict_json(text)
+    except NotJsonError as error:
+        raise Rejected(f"{ref.key!r} is no JSON ({error}); <{tag.tag}> shows a list") from None
 
 
 async def _text(dataset: Dataset, ref: ObjectRef, of: Versioned) -> str:

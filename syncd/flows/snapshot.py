@@ -36,11 +36,13 @@ async def commit_staged(dataset: Dataset, snapshots: SnapshotStore) -> None:
     """
     for left in reversed(range(ATTEMPTS)):
         try:
-            return await _commit(dataset, snapshots)
+            await _commit(dataset, snapshots)
         except Conflict as error:
             log.info("snapshot.overtaken", dataset=dataset.name, reason=str(error))
             if not left:
                 raise
+        else:
+            return
 
 
 async def _commit(dataset: Dataset, snapshots: SnapshotStore) -> None:

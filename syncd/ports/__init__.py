@@ -17,6 +17,7 @@ from syncd.ports.annotator import (
     WebhookStatus,
 )
 from syncd.ports.clock import Clock
+from syncd.ports.leases import Leases
 from syncd.ports.objects import Deliver, EventSource, ObjectStore, Pushed, PushSource, Reply, Seen, Stores
 from syncd.ports.quarantine import QUARANTINE_KEPT, Quarantine, Quarantined
 from syncd.ports.snapshots import Collected, Damage, Retention, SnapshotStore, TagMove, Trouble
@@ -27,7 +28,6 @@ from syncd.ports.state import (
     Imports,
     KnownVersion,
     Lane,
-    Leases,
     Records,
     Staging,
     StateStore,

@@ -111,7 +111,7 @@ class ObjectStore(Protocol):
         """The object's bytes. Rejected when it is gone, TooLarge (one of these) when it has more than `limit` bytes.
 
         `cut`: of a larger one the first `limit` bytes. `of`: only of this version, as far as it is named; Conflict when
-        another is there. What comes is of one version in any case, however long the reading takes.
+        another is there, or none. What comes is of one version in any case, however long the reading takes.
         """
         ...
 

@@ -18,6 +18,7 @@ from syncd.domain.model import (
     StagedChange,
     Subject,
 )
+from syncd.ports.leases import Leases
 from syncd.ports.quarantine import Quarantine
 
 Lane = tuple[Kind, str]
@@ -279,25 +280,6 @@ class Cursors(Protocol):
 
     async def put_once(self, name: str, value: str) -> str:
         """Set the value where there is none yet; the value that is there then, for all who call. Durable on return."""
-        ...
-
-
-class Leases(Protocol):
-    """What only one of several daemons should do at a time: the reconcile of a dataset, housekeeping.
-
-    A courtesy that saves work, no fence: who is paused longer than its lease may find another at it when it goes on.
-    """
-
-    async def hold(self, name: str, *, holder: str, seconds: float) -> bool:
-        """Take a lease for so long from now, or renew it; False: another holder has it, and it has not run out."""
-        ...
-
-    async def release(self, name: str, *, holder: str) -> None:
-        """Give a lease back, if this holder has it. Idempotent."""
-        ...
-
-    async def holders(self, prefix: str) -> dict[str, str]:
-        """Who holds the leases whose names begin so, by name, in order; those that have run out are left out."""
         ...
 
 

@@ -48,7 +48,7 @@ from syncd.service.discovery import Finder, added, finders, found
 from syncd.service.media import link_signed, media_links, signed
 from syncd.service.probes import Probes
 from syncd.service.replicas import Replica
-from syncd.service.triggers import by_lane, delivery_backoff, make_announcers
+from syncd.service.triggers import by_lane, delivery_backoff, in_turn, make_announcers
 from syncd.state import open_state
 from syncd.stores import CloudBucket, Stores, open_cloud
 
@@ -152,7 +152,9 @@ class Assembly:
             Kind.OBJECT: partial(self._run, ingest),
             Kind.TASK: partial(self._run, collect),
             Kind.DATASET: partial(self._run, self._snapshot),
-            Kind.DELIVERY: Deliverer(self.state, self.clock, self.triggers, deliveries.delay).deliver,
+            Kind.DELIVERY: partial(
+                in_turn, self.replica, Deliverer(self.state, self.clock, self.triggers, deliveries.delay).deliver
+            ),
         }
         backoff = Backoff(first=retry.first, longest=retry.longest, give_up_after=retry.give_up_after)
         backoffs = {**dict.fromkeys(Kind, backoff), Kind.DELIVERY: deliveries}

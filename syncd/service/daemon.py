@@ -164,7 +164,7 @@ async def _ready(parts: Assembly) -> str:
     """Ready means: what arrives can be made durable."""
     try:
         async with asyncio.timeout(2):
-            await parts.state.put("ready", "")
+            await parts.state.put("ready", repr(parts.clock.now()))  # SQLite does not write the same value again
     except (Retryable, TimeoutError):
         return "the state store cannot be written"
     return ""

@@ -6,6 +6,7 @@ jobs run inside the one job `newcomers`, so a bug in one of them ends the daemon
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -56,15 +57,16 @@ class Newcomers:
 
     async def find(self, finder: Finder) -> None:
         """List a template's buckets for datasets whose first event was lost: as often as they are reconciled."""
+        await self._upkeep.search(finder.template, partial(self._search, finder))
+
+    async def _search(self, finder: Finder) -> None:
         table = self._parts.config.templates[finder.template]
-        while True:
-            await self._upkeep.search_due(finder.template)
-            for store in (store for one in table.sources for store in self._parts.sources[one].stores.values()):
-                try:
-                    async for page in store.list():
-                        await finder.look(ref for ref, _ in page)
-                except SyncdError as error:
-                    log.warning("template.not_searched", template=finder.template, error=str(error))
+        for store in (store for one in table.sources for store in self._parts.sources[one].stores.values()):
+            try:
+                async for page in store.list():
+                    await finder.look(ref for ref, _ in page)
+            except SyncdError as error:
+                log.warning("template.not_searched", template=finder.template, error=str(error))
 
 
 async def _run(job: Job) -> None:

@@ -6,17 +6,23 @@ when the receiver never answered: an event is stale by then, and `syncd deliveri
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from syncd.config import Config
 from syncd.config import Dataset as DatasetConfig
 from syncd.domain.deliveries import lane_name
+from syncd.domain.model import Claim, Outcome, Settlement
 from syncd.flows.announce import Announcer
 from syncd.flows.context import Dataset
 from syncd.ports import SnapshotStore, Surroundings, Target, Trigger
 from syncd.runtime.retry import Backoff
+from syncd.runtime.worker import Flow
+from syncd.service.replicas import Replica
+
+OCCUPIED_S = 5.0
+"""After how long the deliveries of a trigger that another daemon is at come again."""
 
 
 def make_announcers(
@@ -39,6 +45,15 @@ def delivery_backoff(config: Config) -> Backoff:
     """When a delivery that failed is tried again."""
     rule = config.deliveries
     return Backoff(rule.first, rule.longest, rule.give_up_after, outlasts_outages=False)
+
+
+async def in_turn(replica: Replica, deliver: Flow, lane: str, claims: Sequence[Claim]) -> list[Settlement]:
+    """Deliver for one trigger, by one daemon at a time: a command is one at a time on whichever host."""
+    async with replica.turn(f"trigger:{lane}") as ours:
+        if ours:
+            return await deliver(lane, claims)
+    reason = "another daemon is at this trigger"
+    return [Settlement(claim, Outcome.AGAIN, reason, delay=OCCUPIED_S, failed=False) for claim in claims]
 
 
 def table_uri(configured: DatasetConfig, name: str) -> str:

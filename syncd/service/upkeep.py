@@ -75,11 +75,11 @@ class Upkeep:
         self._wake[dataset], self._wake_changes[dataset] = asyncio.Event(), asyncio.Event()
         self._wake[dataset].set()
 
-    async def search_due(self, template: str) -> None:
-        """Return when a template's buckets are to be searched: a source asks for a look at them, or it is time."""
-        wake = self._wake[template]
-        await _wait(wake, self._parts.config.reconcile.every)
-        wake.clear()
+    async def search(self, template: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Search a template's buckets whenever a source asks for a look at them, and on a timer."""
+        every, wake = self._parts.config.reconcile.every, self._wake[template]
+        asked = await _wait(wake, every)
+        await self._repeat(_Look(template, "search", run, lambda: every, wake), asked=asked)
 
     def look_for_changes(self, dataset: str) -> None:
         """An event spoke of an annotation that we do not know: read what changed soon."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from syncd.domain.decoding import NotJsonError, strict_json
+
 SEAL = "sha256"
 
 
@@ -22,8 +24,8 @@ def sealed(record: Mapping[str, Any]) -> bytes:
 def unsealed(data: bytes) -> dict[str, Any] | None:
     """The record without its seal; None unless these are, byte for byte, what `sealed` made of it."""
     try:
-        record = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        record = strict_json(data)
+    except NotJsonError:
         return None
     if not isinstance(record, dict) or SEAL not in record:
         return None

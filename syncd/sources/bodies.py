@@ -42,14 +42,14 @@ class Bodies:
         Raises the answer (400, 408, 413, 415) where it does not come, or not within the limits. Retryable: there is no
         room now.
         """
-        body = bytearray()
+        body = _Body()
         try:
             await self._read(request, body)
-            yield bytes(body)
+            yield body.whole()
         finally:
-            self._held -= max(0, len(body) - _SMALL)
+            self._held -= max(0, body.size - _SMALL)
 
-    async def _read(self, request: web.Request, body: bytearray) -> None:
+    async def _read(self, request: web.Request, body: "_Body") -> None:
         unpacked = _unpacker(request)
         try:
             async with self._in_time(request):
@@ -66,14 +66,34 @@ class Bodies:
         """A limit of time, where the body has not come yet; most are there with their header, and timers cost."""
         return nullcontext() if request.content.is_eof() else asyncio.timeout(self._patience)
 
-    def _take(self, body: bytearray, piece: bytes) -> None:
-        before = max(0, len(body) - _SMALL)
-        body += piece
-        self._held += max(0, len(body) - _SMALL) - before
-        if len(body) > self._limit:
-            raise web.HTTPRequestEntityTooLarge(self._limit, len(body))
+    def _take(self, body: "_Body", piece: bytes) -> None:
+        before = max(0, body.size - _SMALL)
+        body.add(piece)
+        self._held += max(0, body.size - _SMALL) - before
+        if body.size > self._limit:
+            raise web.HTTPRequestEntityTooLarge(self._limit, body.size)
         if self._held > self._room:
             raise Retryable("all that senders may hold of our memory is held by bodies that are being read")
+
+
+class _Body:
+    """One body as it comes."""
+
+    __slots__ = ("_pieces", "size")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self.size += len(piece)
+
+    def whole(self) -> bytes:
+        """All of it; its pieces are let go."""
+        joined = b"".join(self._pieces)
+        self._pieces.clear()
+        return joined
 
 
 class _Plain:

@@ -9,12 +9,10 @@ with `persistent=true` are sent again after a failure; of others what is lost is
 import base64
 import binascii
 
-import orjson
-
 from syncd.domain.decoding import decoded_object
 from syncd.domain.model import JsonObject
 from syncd.domain.notifications import Notices
-from syncd.domain.notifications.s3 import parse_s3
+from syncd.domain.notifications.s3 import parse_records
 from syncd.ports import Pushed
 from syncd.sources.pushed import TokenSource
 
@@ -40,7 +38,7 @@ class CephSource(TokenSource):
             record.pop("opaqueData", None)
             if isinstance(record.get("s3"), dict) and isinstance(record["s3"].get("object"), dict):
                 record["s3"]["object"].pop("metadata", None)
-        return parse_s3(orjson.dumps(message), self._clock.now())
+        return parse_records(message, self._clock.now())
 
 
 def _records(message: JsonObject) -> list[JsonObject]:

@@ -10,10 +10,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import orjson
 import structlog
 
 from syncd.clouds.extras import needing
+from syncd.domain.decoding import strict_json
 from syncd.domain.errors import Retryable
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ async def _fetch(url: str) -> "dict[str, PyJWK]":
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, allow_redirects=False) as answer:
             if answer.status != 200:
                 raise ValueError(f"HTTP {answer.status}")  # noqa: TRY301 - one way to report
-            keys = _usable(orjson.loads(await answer.read()))
+            keys = _usable(strict_json(await answer.read()))
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         log.warning("keys.fetch_failed", url=url, error=type(error).__name__)
         return {}

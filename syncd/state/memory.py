@@ -60,7 +60,7 @@ class MemoryState(MemoryRecords, MemoryDeliveries, MemoryQuarantine, MemoryImpor
         token = secrets.token_hex(16)
         claimed = [rules.claimed(e, token, now + lease) for e in ready if _lane(e) == _lane(ready[0])][:limit]
         self._entries |= {entry.subject: entry for entry in claimed}
-        return [rules.claim_of(entry) for entry in claimed]
+        return [rules.claim_of(entry, token) for entry in claimed]
 
     def _by_ready_at(self) -> list[Entry]:
         alive = [e for e in self._entries.values() if e.ready_at is not None]

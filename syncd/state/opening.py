@@ -22,9 +22,7 @@ from syncd.state.sqlite import open_file
 _ALLOWED = "a path, sqlite:///PATH, or postgresql://USER@HOST/DATABASE"
 
 
-async def open_state(
-    place: str | Path, clock: Clock, *, exclusive: bool = True, virtual: bool = False
-) -> SqlState:
+async def open_state(place: str | Path, clock: Clock, *, exclusive: bool = True, virtual: bool = False) -> SqlState:
     """Open the database at a path or URL, bring it to the newest shape, and make the file where there is none.
 
     `exclusive` is for the daemon: what would wait for more than a day is due, for the clock was set back meanwhile.

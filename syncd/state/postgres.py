@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from syncd.state import postgres_engine
-from syncd.state.postgres_errors import Interrupted, is_orderly, named
+from syncd.state.postgres_errors import Interrupted, failures_named, is_orderly
 from syncd.state.postgres_place import Place
 from syncd.state.server_clock import ServerClock
 from syncd.state.writer import Writer
@@ -28,7 +28,7 @@ _Result = TypeVar("_Result")
 _TRIES = 5
 # A process that is paused within a transaction keeps its rows for so long, and others wait for a row so long at most.
 _BEGIN = (
-    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
+    "BEGIN ISOLATION LEVEL READ COMMITTED; "
     "SET LOCAL idle_in_transaction_session_timeout = '10s'; SET LOCAL lock_timeout = '30s'"
 )
 
@@ -63,10 +63,8 @@ class PostgresDatabase:
 
     async def own_connection(self) -> asyncpg.Connection:
         """A connection of the caller's own, to listen on; the caller closes it."""
-        try:
+        with failures_named(self._name):
             return await postgres_engine.connect(self._place)
-        except Exception as error:
-            raise named(error, self._name) from error
 
     async def close(self) -> None:
         """See `Database.close`."""
@@ -123,9 +121,9 @@ async def open_server(place: Place, prepare: Callable[[Connection], None], clock
 @asynccontextmanager
 async def _connected(engine: AsyncEngine, name: str) -> AsyncIterator[tuple[AsyncConnection, asyncpg.Connection]]:
     """A connection, and the driver's own below it. One that is no longer sound does not go back to the others."""
-    try:
+    with failures_named(name):
         async with engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
+            driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
             try:
                 yield connection, driver
             except BaseException as error:
@@ -133,8 +131,6 @@ async def _connected(engine: AsyncEngine, name: str) -> AsyncIterator[tuple[Asyn
                     driver.terminate()
                     await connection.invalidate()
                 raise
-    except Exception as error:
-        raise named(error, name) from error
 
 
 async def _transaction(
@@ -148,8 +144,6 @@ async def _transaction(
         if is_orderly(error) and not driver.is_closed():
             await driver.execute("ROLLBACK")
         raise
-    try:
+    with failures_named(name, committing=True):
         await driver.execute("COMMIT")
-    except Exception as error:
-        raise named(error, name, committing=True) from error
     return result

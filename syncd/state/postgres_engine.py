@@ -14,6 +14,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool
 
+from syncd.domain.errors import ConfigError, Problem
 from syncd.state.postgres_place import Place
 
 _CONNECTIONS = 4  # kept open; as many more while they are needed
@@ -44,8 +45,13 @@ def _engine(place: Place, answer: float | None, **pool: Any) -> AsyncEngine:
 
 
 async def connect(place: Place, answer: float | None = None) -> asyncpg.Connection:
-    """A connection of its own. `answer`: the longest wait for one, seconds. Raises what asyncpg does."""
-    connection = await asyncpg.connect(place.dsn, timeout=_CONNECT_S, command_timeout=answer, statement_cache_size=0)
+    """A connection of its own. `answer`: the longest wait for one, seconds. Raises what asyncpg does; ConfigError."""
+    try:
+        connection = await asyncpg.connect(
+            place.dsn, timeout=_CONNECT_S, command_timeout=answer, statement_cache_size=0
+        )
+    except ValueError:  # of the address; asyncpg's own errors of this kind among them
+        raise ConfigError([Problem("state.url", place.name, "a URL postgresql://USER@HOST:PORT/DATABASE")]) from None
     await connection.execute(_PLANNING)
     return connection
 

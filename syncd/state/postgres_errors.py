@@ -5,6 +5,8 @@ may quote values. No address, user or password is named either, but for the data
 """
 
 from asyncio import IncompleteReadError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
@@ -20,6 +22,7 @@ _AGAIN = {"40001", "40P01", "25P03"}  # rolled back for another's sake: serializ
 _LOST = ("08", "57P01", "57P02")
 _RETRYABLE = {
     "25006": "is read-only, as a standby is; name the primary",
+    "55000": "takes no connections at the moment; see its administrator",
     "53100": "has no space left; free some on its disk",
     "53200": "has no memory left; free some on its host",
     "53300": "takes no more connections; raise its max_connections, or end others",
@@ -31,7 +34,10 @@ _RETRYABLE = {
 _CONFIG = {
     "28": ("refused the user or the password", "a user that may log in; see its pg_hba.conf"),
     "3D": ("does not exist", "a database that exists; make it: createdb NAME"),
-    "42501": ("may not be changed by this user", "a user that may create tables; GRANT CREATE ON SCHEMA public TO USER"),
+    "42501": (
+        "may not be changed by this user",
+        "a user that may create tables; GRANT CREATE ON SCHEMA public TO USER",
+    ),
     "XX001": ("is damaged", "an undamaged database; restore it from a backup"),
     "XX002": ("is damaged", "an undamaged database; REINDEX it, or restore it from a backup"),
     "42P05": ("is behind a pooler without prepared statements", "PgBouncer 1.21 or newer, or the server itself"),
@@ -43,19 +49,28 @@ class Interrupted(Retryable):
     """The transaction was rolled back and may be run again at once: a deadlock, or a connection that was lost."""
 
 
-def named(error: Exception, name: str, *, committing: bool = False) -> Exception:
-    """The error as what to do next; itself where it is a bug. `committing`: whether COMMIT had been sent."""
+@contextmanager
+def failures_named(name: str, *, committing: bool = False) -> Iterator[None]:
+    """Turn errors into what to do next; what is left is a bug. `committing`: COMMIT is sent in it."""
+    try:
+        yield
+    except Exception as error:
+        said = _named(error, name, committing)
+        if said is error:
+            raise
+        raise said from error
+
+
+def _named(error: Exception, name: str, committing: bool) -> Exception:
     if isinstance(error, SyncdError):
         return error
-    if isinstance(error, PydanticSerializationError | UnicodeError):
-        return Rejected(_NOT_TEXT)
     if isinstance(error, PoolTimeout):
         return Retryable(f"{name} is busy: all our connections to it are in use", effect_possible=False)
     original, code = _original(error)
-    if _is_lost(original, code):
-        return _lost(name, committing)
     if _is_no_value(original):
         return Rejected(_NOT_TEXT)
+    if _is_lost(original, code):
+        return _lost(name, committing)
     if isinstance(original, OSError | TimeoutError):
         return Retryable(f"{name} cannot be reached, or does not answer", effect_possible=committing)
     return _by_code(code, name) or error
@@ -89,7 +104,9 @@ def _lost(name: str, committing: bool) -> Retryable:
 
 
 def _is_no_value(error: Any) -> bool:
-    """What asyncpg itself finds that no column can hold: a lone surrogate, an integer of more than 64 bits."""
+    """What no column can hold, found before it is sent: a lone surrogate, an integer of more than 64 bits."""
+    if isinstance(error, PydanticSerializationError | UnicodeError):
+        return True
     return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
 
 

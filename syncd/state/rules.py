@@ -121,11 +121,11 @@ def claimed(entry: Entry, token: str, until: float) -> Entry:
     return replace(entry, token=token, lease_until=until)
 
 
-def claim_of(entry: Entry) -> Claim:
-    """A claimed entry as its holder sees it."""
+def claim_of(entry: Entry, token: str) -> Claim:
+    """An entry as the holder of its claim sees it."""
     traces = tuple(entry.traces.split(" ")) if entry.traces else ()
     tried = (entry.attempts, entry.failing_since)
-    return Claim(entry.subject, entry.generation, entry.observation, *tried, entry.token, entry.first_marked_at, traces)
+    return Claim(entry.subject, entry.generation, entry.observation, *tried, token, entry.first_marked_at, traces)
 
 
 def held(entry: Entry | None, claim: Claim) -> bool:
@@ -135,17 +135,25 @@ def held(entry: Entry | None, claim: Claim) -> bool:
 
 def require_held(entries: Mapping[Subject, Entry], claims: Sequence[Claim]) -> None:
     """Conflict where one of the claims was lost."""
-    if lost := [claim for claim in claims if not held(entries.get(claim.subject), claim)]:
-        raise Conflict(f"{len(lost)} of {len(claims)} claims were lost to another process while this one stood still")
+    require_all([claim for claim in claims if held(entries.get(claim.subject), claim)], claims)
+
+
+def require_all(still_held: Sequence[Claim], claims: Sequence[Claim]) -> None:
+    """The same, of those that are still held."""
+    if lost := len(claims) - len(still_held):
+        raise Conflict(f"{lost} of {len(claims)} claims were lost to another process while this one stood still")
 
 
 def settled(entry: Entry, settlement: Settlement, now: float) -> Entry | None:
     """The entry after its claim was settled; None when it leaves the set."""
+    unmarked = entry.generation == settlement.claim.generation
+    if unmarked and settlement.outcome is Outcome.DONE and not settlement.vanished:
+        return None
     free = replace(entry, token="", lease_until=None)
-    if entry.generation != settlement.claim.generation:
+    if not unmarked:
         return _marked_meanwhile(free, settlement, now)
     if settlement.outcome is Outcome.DONE:
-        return _tombstone(free, now) if settlement.vanished else None
+        return _tombstone(free, now)
     if settlement.failed:
         since = now if entry.failing_since is None else entry.failing_since
         free = replace(free, attempts=entry.attempts + 1, failing_since=since)

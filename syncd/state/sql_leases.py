@@ -21,7 +21,7 @@ def hold(connection: Connection, name: str, holder: str, now: float, until: floa
 def holders(connection: Connection, prefix: str, now: float) -> dict[str, str]:
     """See `Leases.holders`."""
     held = select(_C.name, _C.holder).where(_C.name.startswith(prefix, autoescape=True), _C.until > now)
-    return {name: holder for name, holder in connection.execute(held.order_by(_C.name))}
+    return {row.name: row.holder for row in connection.execute(held.order_by(_C.name))}
 
 
 def release(connection: Connection, name: str, holder: str) -> None:

@@ -73,7 +73,9 @@ def counts(connection: Connection) -> dict[str, int]:
 def drop(connection: Connection, ids: Sequence[str]) -> int:
     """See `Quarantine.drop_quarantined`."""
     chosen = chunks(list(dict.fromkeys(ids)))
-    return sum(connection.execute(delete(quarantine).where(among(connection, _C.id, chunk))).rowcount for chunk in chosen)
+    return sum(
+        connection.execute(delete(quarantine).where(among(connection, _C.id, chunk))).rowcount for chunk in chosen
+    )
 
 
 def _entry(row: Sequence[Any]) -> Quarantined:

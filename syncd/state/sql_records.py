@@ -37,8 +37,8 @@ def of_objects(connection: Connection, dataset: str, refs: Sequence[ObjectRef]) 
     found: dict[ObjectRef, list[Record]] = defaultdict(list)
     for bucket, in_bucket in keys.items():
         for chunk in chunks(list(in_bucket)):
-            ours = _select(dataset).where(_C.bucket == bucket, among(connection, _C.key, chunk)).order_by(*_OBJECT_ORDER)
-            for record in map(_record, connection.execute(ours)):
+            ours = _select(dataset).where(_C.bucket == bucket, among(connection, _C.key, chunk))
+            for record in map(_record, connection.execute(ours.order_by(*_OBJECT_ORDER))):
                 found[record.ref].append(record)
     return dict(found)
 

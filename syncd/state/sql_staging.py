@@ -30,7 +30,8 @@ def tasks_of(connection: Connection, dataset: str, annotation_ids: Sequence[str]
     """See `Staging.tasks_of`; each task once, in order of its id."""
     found: set[str] = set()
     for chunk in chunks(annotation_ids):
-        ours = select(known.c.task_id).where(known.c.dataset == dataset, among(connection, known.c.annotation_id, chunk))
+        these = among(connection, known.c.annotation_id, chunk)
+        ours = select(known.c.task_id).where(known.c.dataset == dataset, these)
         found.update(connection.execute(ours).scalars())
     return sorted(found, key=rules.task_order)
 

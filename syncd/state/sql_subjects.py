@@ -73,7 +73,7 @@ def _claim(connection: Connection, lane: Lane, limit: int, now: float, until: fl
     taken = {"token": token, "lease_until": until, "ready_at": until}
     for chunk in chunks([row.n for row in rows]):
         connection.execute(update(subjects).where(among(connection, _C.n, chunk)).values(taken))
-    return [rules.claim_of(rules.claimed(_entry(row[:-1]), token, until)) for row in rows]
+    return [rules.claim_of(_entry(row[:-1]), token) for row in rows]
 
 
 def renew(connection: Connection, claims: Sequence[Claim], until: float) -> int:
@@ -86,13 +86,16 @@ def renew(connection: Connection, claims: Sequence[Claim], until: float) -> int:
 
 def require_held(connection: Connection, claims: Sequence[Claim]) -> None:
     """Conflict where one of the claims was lost; until the transaction ends nobody else takes the others."""
-    rules.require_held(_load(connection, {claim.subject for claim in claims}), claims)
+    rules.require_all(held(connection, claims), claims)
 
 
 def held(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
     """Those that still hold their subjects; until the transaction ends nobody else claims these."""
-    entries = _load(connection, {claim.subject for claim in claims})
-    return [claim for claim in claims if rules.held(entries.get(claim.subject), claim)]
+    tokens: dict[Subject, str] = {}
+    for those in _parts(connection, {claim.subject for claim in claims}):
+        look_up = select(_C.kind, _C.dataset, _C.id, _C.token).where(*those).order_by(_C.id).with_for_update()
+        tokens.update((Subject(Kind(kind), *rest), token) for kind, *rest, token in connection.execute(look_up))
+    return [claim for claim in claims if claim.token and tokens.get(claim.subject) == claim.token]
 
 
 def settle(connection: Connection, settlements: Sequence[Settlement], now: float) -> int:

@@ -91,9 +91,7 @@ async def open_file(path: Path, prepare: Callable[[Connection], None], *, exclus
     return SqliteDatabase(path, engine, connection, life)
 
 
-def _open(
-    path: Path, prepare: Callable[[Connection], None], exclusive: bool
-) -> tuple[Engine, Connection, ExitStack]:
+def _open(path: Path, prepare: Callable[[Connection], None], exclusive: bool) -> tuple[Engine, Connection, ExitStack]:
     """The engine, the connection of its writer, and what releases both."""
     with ExitStack() as stack, failures_named(path):
         if exclusive:

@@ -17,14 +17,14 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from syncd.clouds.aws import AwsAccess
-from syncd.domain.errors import ConfigError, Rejected, Retryable, TooLarge
+from syncd.domain.errors import ConfigError, Conflict, Rejected, Retryable, TooLarge
 from syncd.domain.model import ObjectRef, Observation, Versioned
 from syncd.ports import Clock, Seen
 from syncd.stores.access import Access, Doors
 from syncd.stores.answers import Absent, Denied, Entry, Objects, Unclear
 from syncd.stores.sorting import in_key_order
 from syncd.stores.transfer import is_plain
-from syncd.stores.versions import require_version
+from syncd.stores.versions import gone, require_version
 
 log = structlog.get_logger()
 
@@ -123,7 +123,7 @@ class Cloud:
         try:
             return await self._try("read", got)
         except Absent:
-            raise await self._gone(key) from None
+            raise await self._gone(key, of) from None
 
     async def write(self, key: str, data: bytes) -> str | None:
         """As the port says."""
@@ -246,9 +246,9 @@ class Cloud:
         said = f"{self.bucket} refuses syncd{code}: grant {self._rights[doing]}, or mend its credentials"
         return Rejected(said) if doing in {"write", "remove"} else Retryable(said, effect_possible=False)
 
-    async def _gone(self, key: str) -> Rejected:
+    async def _gone(self, key: str, of: Versioned | None = None) -> Conflict | Rejected:
         await self._check_alive()
-        return Rejected(f"{key!r} is gone from {self.bucket}")
+        return gone(key, self.bucket, of)
 
     async def _check_alive(self) -> None:
         """Retryable when the bucket itself is gone."""

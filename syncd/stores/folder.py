@@ -21,7 +21,7 @@ from syncd.domain.model import ObjectRef, Observation, Versioned
 from syncd.domain.routing import bucket_url
 from syncd.ports import Seen
 from syncd.stores.tree import Tree
-from syncd.stores.versions import require_version
+from syncd.stores.versions import gone, require_version
 
 PAGE = 1_000
 TOGETHER = 100
@@ -82,7 +82,10 @@ class FolderStore:
 
     async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
         """As the port says. Conflict also where the file is written to while it is read."""
-        data, before, after = await asyncio.to_thread(self._tree.read, key, limit, cut=cut)
+        read = await asyncio.to_thread(self._tree.read, key, limit, cut=cut)
+        if read is None:
+            raise gone(key, self.bucket, of)
+        data, before, after = read
         for found in (before, after):
             require_version(key, self._observation(self._now(), found), of)
         return data

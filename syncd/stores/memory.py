@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 from itertools import count
 
-from syncd.domain.errors import Rejected, TooLarge
+from syncd.domain.errors import TooLarge
 from syncd.domain.model import ObjectRef, Observation, Versioned
 from syncd.ports import Clock, Seen
-from syncd.stores.versions import require_version
+from syncd.stores.versions import gone, require_version
 
 PAGE = 1_000
 
@@ -45,7 +45,7 @@ class MemoryStore:
 
     async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
         """As the port says."""
-        data = self._data(key)
+        data = self._data(key, of)
         require_version(key, self._observe(key), of)
         if len(data) > limit and not cut:
             raise TooLarge(f"{key!r} has {len(data)} bytes, more than the {limit} allowed")
@@ -71,9 +71,9 @@ class MemoryStore:
     async def close(self) -> None:
         """Nothing is held."""
 
-    def _data(self, key: str) -> bytes:
+    def _data(self, key: str, of: Versioned | None = None) -> bytes:
         if key not in self._objects:
-            raise Rejected(f"{key!r} is gone from {self.bucket}")
+            raise gone(key, self.bucket, of)
         return self._objects[key][0]
 
     def _observe(self, key: str) -> Observation:

@@ -67,10 +67,10 @@ class Tree:
             raise_unless_absent(error, key)
             return None
 
-    def read(self, key: str, limit: int, *, cut: bool = False) -> tuple[bytes, os.stat_result, os.stat_result]:
-        """The file's bytes, and what it was before and after they were read.
+    def read(self, key: str, limit: int, *, cut: bool = False) -> tuple[bytes, os.stat_result, os.stat_result] | None:
+        """The file's bytes, and what it was before and after they were read; None where there is no such file.
 
-        Rejected when there is no such file, or more than `limit` bytes; with `cut` these are its first.
+        TooLarge: it has more than `limit` bytes; with `cut` it is read so far.
         """
         *above, name = key.split("/")
         found = None
@@ -81,7 +81,7 @@ class Tree:
         except OSError as error:
             raise_unless_absent(error, key)
         if found is None:
-            raise self._gone(key)
+            return None
         data, before, after = found
         if len(data) > limit and not cut:
             raise TooLarge(f"{key!r} is larger than the {limit} bytes allowed")

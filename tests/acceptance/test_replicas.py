@@ -141,6 +141,10 @@ def test_what_there_is_once_is_made_once_by_three_that_start_together(cluster: C
     taken = [page(port, "/metrics").count('route="webhook",status="204"') for port in cluster.ports]
     assert sum(taken) >= 1, "whichever the balancer chose knows the secret"
     assert "webhook.repaired" not in site.log()
+    doctor = site.cli("doctor", env={"SYNCD_RECEIVER__PUBLIC_URL": f"http://127.0.0.1:{cluster.door}"})
+    assert doctor.returncode == 0, doctor.stdout
+    assert all(cluster.who(port) in doctor.stdout for port in cluster.ports)
+    assert "has to be one that all hosts" in doctor.stdout
     refused = site.cli("dataset", "delete", "photos", "--yes")
     assert (refused.returncode, "stop them first" in refused.stderr) == (78, True)
     assert all(daemon.poll() is None for daemon in cluster.daemons.values())

@@ -167,3 +167,13 @@ def test_a_state_moves_to_postgresql_and_the_daemon_goes_on(busy: Busy, postgres
         (count,) = state.execute("SELECT count(*) FROM records WHERE state = 'active'").fetchone()
     state.close()
     assert count == sum(folder(site).values())
+
+    configure(extra=f'[state]\nurl = "{postgres.fresh()}"')
+    (dataset,) = site.json("state", "rebuild")["datasets"]
+    assert (dataset["active"], dataset["rows"]) == (count, 60)
+    daemon = site.start()
+    until("nothing waits", lambda: idle(site))
+    assert len(ids(site) - before) == 1, "from there on it goes on, too"
+    assert site.stop(daemon) == 0
+    twice = site.cli("state", "rebuild")
+    assert (twice.returncode, "an empty state" in twice.stderr) == (78, True)

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import sys
 import zlib
+from collections.abc import Callable
 
 import pytest
 
@@ -11,6 +12,8 @@ from tests.bad_inputs.raw import MOST_GROWTH, exchange, statuses
 from tests.bad_inputs.running import SECRETS, Running, from_cam
 
 MIB, GIB = 2**20, 2**30
+Bodies = dict[str, tuple[list[str], Callable[[], bytes], int]]
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of memory")
 
 
@@ -28,7 +31,7 @@ def bomb(wbits: int) -> bytes:
     return first + piece * (GIB // MIB - 1)
 
 
-BODIES = {
+BODIES: Bodies = {
     "a bomb of gzip": (["Content-Encoding: gzip"], lambda: bomb(31), 413),
     "a bomb of deflate": (["Content-Encoding: deflate"], lambda: bomb(15), 413),
     "a bomb of bare deflate": (["Content-Encoding: deflate"], lambda: bomb(-15), 413),
@@ -39,6 +42,11 @@ BODIES = {
     "100,000 arrays": ([], lambda: b"[" * 100_000 + b"]" * 100_000, 400),
     "100,000 objects": ([], lambda: b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 400),
     "wide and not deep": ([], lambda: b"[" + b"[]," * 2_600_000 + b"[]]", 400),
+    "lists of a number": ([], lambda: b"[" + b"[300]," * 1_300_000 + b"1]", 400),
+    "names that are all different": ([], lambda: b"{%s}" % b",".join(b'"%x":1' % n for n in range(700_000)), 400),
+    "texts of two letters": ([], lambda: b"[" + b'"ab",' * 1_600_000 + b"1]", 400),
+    "as many numbers as are taken": ([], lambda: b"[" + b"1.5," * 1_040_000 + b"1]", 400),
+    "a wide text of 8 MB": ([], lambda: b'"' + b"x" * (8 * MIB - 10) + "🦊".encode() + b'"', 400),
     "a text of 8 MB": ([], lambda: b'"' + b"x" * (8 * MIB - 2) + b'"', 400),
     "a number of 8 MB": ([], lambda: b"1" * 8 * MIB, 400),
     "larger than the limit": ([], lambda: bytes(8 * MIB + 1), 413),

@@ -23,10 +23,10 @@ from tests.bench.machine import machine, versions
 
 BENCHES = {
     "intake": "acknowledged events, beside a bare aiohttp handler and one fdatasync",
-    "sources": "messages of a queue, and a listing joined with the state",
+    "sources": "messages of a queue, beside a bare loop of receive and delete",
     "folder": "files noticed, beside a bare watchdog observer",
     "peers": "event to task, beside raw bulk import and Label Studio's own sync",
-    "reconcile": "a million objects, nothing to do",
+    "reconcile": "a million objects listed beside a state that knows them",
     "state": "claims and settles on PostgreSQL, two replicas beside one",
     "snapshot": "commits to a million rows, and reading them",
     "burst": "100,000 notifications into the daemon: memory, losses, doubles",

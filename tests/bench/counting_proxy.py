@@ -6,7 +6,7 @@ Called by `peer_pull`. In a thread of its own.
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -76,8 +76,8 @@ class CountingProxy:
             return answer.status, _kept(answer.headers.items()), await answer.read()
 
 
-def _kept(headers: "Iterator[tuple[str, str]] | object") -> dict[str, str]:
-    return {name: value for name, value in headers if name.lower() not in _NOT_PASSED}  # type: ignore[attr-defined]
+def _kept(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name: value for name, value in headers if name.lower() not in _NOT_PASSED}
 
 
 def _tasks(path: str, told: bytes) -> int:

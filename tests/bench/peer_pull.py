@@ -25,9 +25,7 @@ def goals(world: World, *, annotations: int) -> Iterator[Goal]:
     with ExitStack() as stack:
         studio = stack.enter_context(CountingProxy(world.studio.url).running())
         hooks = stack.enter_context(CountingProxy().running())
-        running = stack.enter_context(
-            daemon(world, "pull", url=studio.url, public_url=hooks.url, every=LOOK_EVERY_S)
-        )
+        running = stack.enter_context(daemon(world, "pull", url=studio.url, public_url=hooks.url, every=LOOK_EVERY_S))
         hooks.target = f"http://127.0.0.1:{running.site.port}"
         pull = _Pull(world, running, studio, hooks, annotations)
         yield from pull.one_by_one()
@@ -78,7 +76,7 @@ class _Pull:
         self._submit(self._count)
         self._see_rows()
         made = self._studio.passed[before:]
-        sys.stderr.write("".join(f"  {count} × {what}\n" for what, count in _counted(made).items()))
+        sys.stderr.write("".join(f"  {count} times {what}\n" for what, count in _counted(made).items()))
         each = len(made) / self._count
         listed = sum(one.tasks for one in made)
         detail = f"{len(made)} requests for {self._count} annotations, {listed} tasks listed"

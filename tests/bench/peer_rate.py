@@ -5,6 +5,7 @@ that are equally full; who of the first two begins changes from round to round.
 """
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -22,19 +23,13 @@ SHARED_CORES = 4
 def goals(world: World, *, objects: int, batch: int, rounds: int) -> Iterator[Goal]:
     """Measure. `batch`: tasks of one import, ours and raw."""
     raw, ours, sync = _measured(world, objects, batch, rounds)
-    wanted = 0.9 if _cores() >= SHARED_CORES else 0.8
+    wanted = 0.9 if len(os.sched_getaffinity(0)) >= SHARED_CORES else 0.8
     pairs = [ours_s / raw_s for ours_s, raw_s in zip(ours, raw, strict=True)]
     detail = f"{_rate(objects, ours)} beside {_rate(objects, raw)} of bare imports, {batch} tasks each"
     yield Goal("events to tasks: raw bulk import's rate", 1 / statistics.median(pairs), "", wanted, True, detail)
     pairs = [sync_s / ours_s for sync_s, ours_s in zip(sync, ours, strict=True)]
     detail = f"{_rate(objects, ours)} beside {_rate(objects, sync)} of its S3 storage's sync, {objects:,} objects"
-    yield Goal("events to tasks: times Label Studio's own sync", statistics.median(pairs), "×", 20, True, detail)
-
-
-def _cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0))
+    yield Goal("events to tasks: times Label Studio's own sync", statistics.median(pairs), "x", 20, True, detail)
 
 
 def _rate(objects: int, seconds: Sequence[float]) -> str:
@@ -55,7 +50,8 @@ def _measured(world: World, objects: int, batch: int, rounds: int) -> tuple[list
             keys = world.put(f"rate/{number:03d}", objects)
             for side in (*sides, bench.sync):
                 seconds[side.__name__].append(side(keys))
-            sys.stderr.write(f"  round {number + 1}: " + ", ".join(f"{n} {s[-1]:.2f} s" for n, s in seconds.items()) + "\n")
+            told = ", ".join(f"{name} {each[-1]:.2f} s" for name, each in seconds.items())
+            sys.stderr.write(f"  round {number + 1}: {told}\n")
             sides.reverse()
         return seconds["raw"], seconds["ours"], seconds["sync"]
 
@@ -74,6 +70,7 @@ class _Bench:
         self._template = {"data": task["data"], "meta": task["meta"]}
 
     def raw(self, keys: Sequence[str]) -> float:
+        """Bodies made before, sent one after the other."""
         tasks = [self._task(key) for key in keys]
         parts = [tasks[start : start + self._batch] for start in range(0, len(tasks), self._batch)]
         bodies = [json.dumps(part).encode() for part in parts]
@@ -88,6 +85,7 @@ class _Bench:
         return {"data": data | {"image": shown}, "meta": {"syncd": lineage | {"key": key}}}
 
     def ours(self, keys: Sequence[str]) -> float:
+        """From the first event sent to the last task recorded."""
         bodies = self._daemon.bodies(keys)
         self._told += len(keys)
         begun = time.perf_counter()

@@ -1,11 +1,12 @@
 """What the benches against Label Studio share: a server of it, a bucket, and the real daemon between the two.
 
-Called by `peers`. Everything is reached as a user would: events by HTTP, Label Studio by its API, the daemon as a process
-of its own. Only what is there already is looked up in the daemon's state file, read-only, which costs Label Studio
-nothing; a file that did not change is not read.
+Called by `peers`. Everything is reached as a user would: events by HTTP, Label Studio by its API, the daemon as a
+process of its own. Only what is there already is looked up in the daemon's state file, read-only, which costs Label
+Studio nothing; a file that did not change is not read.
 """
 
 import asyncio
+import hashlib
 import http.client
 import json
 import sqlite3
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 from obstore.store import S3Store
 
@@ -27,9 +28,13 @@ RESOLUTION_S = 0.002
 """How often it is looked whether a task is there."""
 PER_BODY = 100
 """Events in one request."""
-LABELS = '<View><Image name="image" value="$image"/><Choices name="choice" toName="image"><Choice value="a"/></Choices></View>'
+LABELS = (
+    '<View><Image name="image" value="$image"/>'
+    '<Choices name="choice" toName="image"><Choice value="a"/></Choices></View>'
+)
 _TOKEN = "the-token-of-the-bench"
 _PUTS_AT_ONCE = 32
+_PICTURE = b"not really a picture"
 _WITHIN_S = 600.0
 
 
@@ -58,7 +63,7 @@ class World:
 
         async def one(key: str) -> None:
             async with slots:
-                await self._store.put_async(key, b"not really a picture", use_multipart=False)
+                await self._store.put_async(key, _PICTURE, use_multipart=False)
 
         await asyncio.gather(*map(one, keys))
 
@@ -83,7 +88,8 @@ def _closed(opened: World) -> Iterator[World]:
 class Daemon:
     """The real daemon, told of its bucket by a webhook, and what it says it has done.
 
-    `url`: Label Studio's, as it is to reach it; `public_url`: its own, as Label Studio is to.
+    Its objects are those below the prefix `name`. `url`: Label Studio's, as it is to reach it; `public_url`: its own,
+    as Label Studio is to. `batch`: tasks of one import. `every`: seconds between two looks for what was missed.
     """
 
     def __init__(
@@ -94,50 +100,16 @@ class Daemon:
         self.bucket = world.weed.bucket
         self.site = Site(home, world.studio)
         self.title = self.site.title
+        secrets = {key: value for key, value in world.weed.options.items() if "access_key" in key}
+        for file, content in {**secrets, "webhook-token": _TOKEN, "labels.xml": LABELS}.items():
+            (home / file).write_text(content)
         public = f'public_url = "{public_url}"' if public_url else ""
-        options = world.weed.options
-        for secret in ("aws_access_key_id", "aws_secret_access_key"):
-            (home / secret).write_text(options[secret])
-        (home / "webhook-token").write_text(_TOKEN)
-        (home / "labels.xml").write_text(LABELS)
-        stored = "\n".join(f'{key} = "{value}"' for key, value in options.items())
-        self.site.config.write_text(f"""
-data_dir = "{home}/data"
-[receiver]
-port = {self.site.port}
-{public}
-[worker]
-batch = {batch}
-[reconcile]
-every = {every}
-[buckets.photos]
-url = "s3://{self.bucket}"
-[buckets.photos.storage_options]
-{stored}
-[sources.photos]
-type = "minio"
-buckets = ["photos"]
-tokens = [{{ file = "{home}/webhook-token" }}]
-include = ["{name}/**/*.jpg"]
-[annotators.studio]
-type = "label-studio"
-url = "{url or world.studio.url}"
-token = {{ file = "{home}/token" }}
-[[annotators.studio.storages]]
-bucket = "s3://{self.bucket}"
-endpoint = "{world.weed.endpoint}"
-region = "{options["aws_region"]}"
-access_key_id = {{ file = "{home}/aws_access_key_id" }}
-secret_access_key = {{ file = "{home}/aws_secret_access_key" }}
-[datasets.photos]
-annotator = "studio"
-sources = ["photos"]
-title = "{self.title}"
-label_config = "labels.xml"
-[datasets.photos.snapshots]
-after_changes = 1
-""")
-        self.name = name
+        self.site.config.write_text(
+            f'data_dir = "{home}/data"\n[receiver]\nport = {self.site.port}\n{public}\n[worker]\nbatch = {batch}\n'
+            f"[reconcile]\nevery = {every}\n"
+            + _bucket(world, home, name)
+            + _dataset(world, home, url or world.studio.url, self.title)
+        )
         self.process = self.site.start()
         until("the project", lambda: world.person.project(self.title), timeout=60)
         until("the first listing", lambda: "bucket.reconciled" in self.site.log(), timeout=60)
@@ -199,16 +171,55 @@ after_changes = 1
         """Return when it holds, to `RESOLUTION_S`; fail when the daemon ends, or it takes too long."""
         deadline = time.monotonic() + _WITHIN_S
         while not check():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.site.log()[-3000:]
+            assert self.process.poll() is None, self.site.log()[-3000:]
+            assert time.monotonic() < deadline, self.site.log()[-3000:]
             time.sleep(RESOLUTION_S)
 
     def _one(self, query: str) -> Any:
         return self._state.execute(query).fetchone()[0]
 
 
+def _bucket(world: World, home: Path, prefix: str) -> str:
+    options = "\n".join(f'{key} = "{value}"' for key, value in world.weed.options.items())
+    return f"""
+[buckets.photos]
+url = "s3://{world.weed.bucket}"
+[buckets.photos.storage_options]
+{options}
+[sources.photos]
+type = "minio"
+buckets = ["photos"]
+tokens = [{{ file = "{home}/webhook-token" }}]
+include = ["{prefix}/**/*.jpg"]
+"""
+
+
+def _dataset(world: World, home: Path, url: str, title: str) -> str:
+    """Every change makes a version at once, where annotations are pulled."""
+    return f"""
+[annotators.studio]
+type = "label-studio"
+url = "{url}"
+token = {{ file = "{home}/token" }}
+[[annotators.studio.storages]]
+bucket = "s3://{world.weed.bucket}"
+endpoint = "{world.weed.endpoint}"
+region = "{world.weed.options["aws_region"]}"
+access_key_id = {{ file = "{home}/aws_access_key_id" }}
+secret_access_key = {{ file = "{home}/aws_secret_access_key" }}
+[datasets.photos]
+annotator = "studio"
+sources = ["photos"]
+title = "{title}"
+label_config = "labels.xml"
+[datasets.photos.snapshots]
+after_changes = 1
+"""
+
+
 @contextmanager
 def daemon(world: World, name: str, **options: Any) -> Iterator[Daemon]:
-    """A running daemon until the context ends; its objects are those below the prefix `name`."""
+    """A running `Daemon` until the context ends."""
     running = Daemon(world, name, **options)
     try:
         yield running
@@ -217,8 +228,8 @@ def daemon(world: World, name: str, **options: Any) -> Iterator[Daemon]:
 
 
 def _event(bucket: str, key: str) -> Mapping[str, Any]:
-    size = len(b"not really a picture")
-    thing = {"key": key.replace(" ", "+"), "eTag": f"{abs(hash(key)):032x}"[:32], "size": size, "sequencer": "17A1B2C3D4E5F607"}
+    etag = hashlib.md5(_PICTURE).hexdigest()  # noqa: S324 - what S3 does
+    thing = {"key": quote_plus(key), "eTag": etag, "size": len(_PICTURE), "sequencer": "17A1B2C3D4E5F607"}
     about = {"bucket": {"name": bucket}, "object": thing}
     return {"eventVersion": "2.0", "eventSource": "minio:s3", "eventName": "s3:ObjectCreated:Put", "s3": about}
 

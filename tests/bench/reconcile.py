@@ -67,7 +67,11 @@ class _Runs:
 def _measured(objects: int, rounds: int) -> _Runs:
     """Ours and the bare listing in turn."""
     sys.stderr.write(f"  {objects:,} objects, {rounds} rounds\n")
-    with _served(objects) as port, tempfile.TemporaryDirectory(prefix="syncd-bench-") as folder, _Counter() as annotator:
+    with (
+        _served(objects) as port,
+        tempfile.TemporaryDirectory(prefix="syncd-bench-") as folder,
+        _Counter() as annotator,
+    ):
         state = str(Path(folder) / "state.db")
         _run("fill", state, str(objects))
         pairs = [(_run("bare", port), _run("passes", state, port, annotator.port)) for _ in range(rounds)]
@@ -90,12 +94,14 @@ def _goals(runs: _Runs) -> Iterator[Goal]:
     yield Goal("reconcile: a bare page loop's rate", statistics.median(pairs), "", 0.5, True, detail)
     most = max(run.memory for run in runs.bare)
     yield Goal("reconcile: memory", runs.memory, "MB", 150, detail=f"{objects}; obstore's bare listing {most:.0f} MB")
-    yield Goal("reconcile: connections to the annotator", runs.calls, "", 0, detail=f"{len(runs.ours)} times two passes")
+    yield Goal(
+        "reconcile: connections to the annotator", runs.calls, "", 0, detail=f"{len(runs.ours)} times two passes"
+    )
 
 
 def _flat(few: _Runs, many: _Runs) -> Goal:
     detail = f"{many.memory:.0f} MB for {many.objects:,} beside {few.memory:.0f} MB for {few.objects:,}"
-    return Goal("reconcile: memory, of many more objects", many.memory / few.memory, "×", 1.1, detail=detail)
+    return Goal("reconcile: memory, of many more objects", many.memory / few.memory, "x", 1.1, detail=detail)
 
 
 def _run(*what: str) -> _Run:

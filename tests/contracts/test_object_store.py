@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from syncd.domain.errors import Rejected
+from syncd.domain.errors import Conflict, Rejected
+from syncd.domain.model import Observation
 from syncd.ports import ObjectStore
 from syncd.runtime.clock import SystemClock
 from syncd.stores.cloud import Cloud
@@ -203,6 +204,33 @@ async def test_get_takes_what_fits_the_limit_and_rejects_the_rest(bucket: Bucket
     assert await bucket.store.get("k", limit=5) == b"12345"
     with pytest.raises(Rejected, match="4"):
         await bucket.store.get("k", limit=4)
+
+
+async def test_a_limit_may_cut_instead(bucket: Bucket) -> None:
+    for key, data in (("k", b"12345"), ("dir//wire", b"12345"), ("empty", b"")):
+        if key in bucket.hostile or "//" not in key:
+            await bucket.put(key, data)
+            for limit in (3, 5, 9):
+                assert await bucket.store.get(key, limit=limit, cut=True) == data[:limit]
+
+
+async def test_only_the_version_that_is_asked_for_is_read(bucket: Bucket) -> None:
+    for key in ("plain", "line\nbreak.txt"):  # the second is read by our own requests
+        if not key.isprintable() and not any("\n" in each for each in bucket.hostile):
+            continue
+        await bucket.put(key, b"one")
+        first = await bucket.store.head(key)
+        assert await bucket.store.get(key, limit=9, of=first) == b"one"
+        await bucket.put(key, b"three")
+        second = await bucket.store.head(key)
+        assert await bucket.store.get(key, limit=9, of=second) == b"three"
+        assert await bucket.store.get(key, limit=9, of=Observation(0.0)) == b"three", "which names no version"
+        for cut in (False, True):
+            with pytest.raises(Conflict, match="another version"):
+                await bucket.store.get(key, limit=9, cut=cut, of=first)
+        await bucket.delete(key)
+        with pytest.raises(Conflict, match="gone"):
+            await bucket.store.get(key, limit=9, of=second)
 
 
 async def test_what_was_written_is_there_and_what_was_removed_is_not(bucket: Bucket) -> None:

@@ -165,6 +165,44 @@ async def test_commits_at_once_lose_nothing_and_number_without_gaps(store: Snaps
     assert len(await store.rows("fruits", 5)) == 6
 
 
+async def test_a_commit_that_expects_a_version_is_made_on_top_of_that_one_only(store: SnapshotStore) -> None:
+    assert await store.newest("fruits") is None
+    first = await store.commit("fruits", [put("1"), put("2")], "h", expected=0)
+    assert first is not None
+    assert await store.newest("fruits") == first
+    for late in (0, 2):
+        with pytest.raises(Conflict, match=f"v{late}"):
+            await store.commit("fruits", [put("1", task_id="old")], "h", expected=late)
+    second = await store.commit("fruits", [put("1", task_id="new"), gone("2")], "h", expected=1)
+    with pytest.raises(Conflict):
+        await store.commit("fruits", [put("1", task_id="old"), put("2")], "h", expected=1)
+    assert await store.newest("fruits") == second
+    assert await store.rows("fruits", 2) == [row("1", task_id="new")]
+    assert await store.commit("fruits", [put("1", task_id="new")], "h", expected=2) is None
+
+
+@pytest.mark.parametrize("emptied", [False, True], ids=["with rows", "emptied"])
+async def test_of_many_that_expect_one_version_one_commits(store: SnapshotStore, emptied: bool) -> None:
+    await store.commit("fruits", [put("1")], "h")
+    if emptied:
+        await store.commit("fruits", [gone("1")], "h")
+    number = 2 if emptied else 1
+    some = (store.commit("fruits", [put("1", task_id=str(n)), put(str(n + 5))], "h", expected=number) for n in range(4))
+    ended = await asyncio.gather(*some, return_exceptions=True)
+    (made,) = [each for each in ended if isinstance(each, VersionInfo)]
+    assert sorted(type(each) for each in ended if each is not made) == [Conflict] * 3
+    assert len(await store.rows("fruits", made.number)) == 2
+
+
+async def test_what_maintenance_does_is_expected(store: SnapshotStore) -> None:
+    for number in range(MANY + 1):
+        await store.commit("fruits", [put(str(number))], "h")
+    await store.maintain("fruits")
+    made = await store.commit("fruits", [put("new")], "h", expected=MANY + 1)
+    assert made is not None
+    assert (made.number, made.inserted, made.rows) == (MANY + 2, 1, MANY + 2)
+
+
 async def test_latest_follows_and_other_tags_stay_until_they_are_moved(store: SnapshotStore) -> None:
     await store.commit("fruits", [put("1")], "h")
     await store.tag("fruits", "production", 1)

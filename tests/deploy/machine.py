@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 _BOOT_S, _END_S = 90, 30
 _TARGET = "[Unit]\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\n"
 _PROGRAM = """#!/bin/sh
-exec env PYTHONHOME=/opt/python PYTHONPATH=/opt/repository:/opt/libraries /opt/python/bin/python3 -m syncd "$@"
+export LD_LIBRARY_PATH=/opt/python/lib PYTHONHOME=/opt/python PYTHONPATH=/opt/repository:/opt/libraries
+exec /opt/python/bin/python3 -m syncd "$@"
 """
 
 
@@ -42,6 +43,12 @@ class Machine:
     def systemctl(self, *arguments: str, check: bool = True) -> str:
         """As inside; waits until it is done."""
         return self.run("systemctl", *arguments, check=check, timeout=180)
+
+    def start(self, unit: str) -> None:
+        """Start a unit; returns when it is ready."""
+        self.systemctl("start", unit, check=False)
+        state = self.shown(unit, "ActiveState")
+        assert state == "active", f"{unit} is {state}: {self.log(unit)[-3000:]}"
 
     def shown(self, unit: str, name: str) -> str:
         """A property of a unit."""

@@ -1,16 +1,17 @@
 """The units under a real systemd: started, watched, stopped, started again after a crash, many beside each other."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.deploy.machine import Machine, booted
+from tests.known_secrets import HUSH
 
 pytestmark = pytest.mark.system
 
-TOKEN = "a-token-only-the-service-sees"
+TOKEN = HUSH
 CONFIG = """
 [receiver]
 port = {port}
@@ -24,7 +25,7 @@ buckets = ["uploads"]
 tokens = [{{ credential = "label-studio" }}]
 [buckets.uploads]
 url = "s3://uploads"
-storage_options = {{ aws_access_key_id = "none", aws_secret_access_key = "none", aws_region = "us-east-1" }}
+storage_options = {{ aws_region = "us-east-1" }}
 [annotators.studio]
 type = "label-studio"
 url = "http://127.0.0.1:9"
@@ -50,7 +51,7 @@ except urllib.error.HTTPError as refused:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with booted(tmp_path_factory.mktemp("machine"), f"syncd-units-{Path('/proc/self').resolve().name}") as machine:
+    with booted(tmp_path_factory.mktemp("machine"), f"syncd-units-{os.getpid()}") as machine:
         (machine.root / "srv/photos").mkdir(parents=True, exist_ok=True)
         machine.put("/etc/credstore/label-studio", TOKEN, 0o600)
         machine.put("/root/push.py", PUSH)
@@ -84,8 +85,7 @@ def changes(machine: Machine, unit: str, name: str) -> Callable[[], bool]:
 def test_it_is_active_once_it_is_ready_as_a_user_without_a_name_and_writes_only_its_state(
     machine: Machine, unit: str
 ) -> None:
-    machine.systemctl("start", unit)
-    assert machine.shown(unit, "ActiveState") == "active"
+    machine.start(unit)
     assert answer(machine, "http://127.0.0.1:8400/readyz").splitlines()[0] == "ready"
     assert "syncd_build_info" in answer(machine, "http://127.0.0.1:8401/metrics")
     status = machine.run("cat", f"/proc/{machine.shown(unit, 'MainPID')}/status")
@@ -97,7 +97,7 @@ def test_it_is_active_once_it_is_ready_as_a_user_without_a_name_and_writes_only_
 
 
 def test_the_credential_is_read_and_shown_to_nobody(machine: Machine, unit: str) -> None:
-    machine.systemctl("start", unit)
+    machine.start(unit)
     assert pushed(machine, 8400, "wrong") == "401"
     assert pushed(machine, 8400, TOKEN) != "401", "it was let in"
     environment = machine.run("cat", f"/proc/{machine.shown(unit, 'MainPID')}/environ")
@@ -112,7 +112,7 @@ def test_without_its_credential_it_says_so_and_is_not_started_again(machine: Mac
         machine.systemctl("start", unit, check=False)
         machine.until("failed", lambda: machine.shown(unit, "ActiveState") == "failed")
         assert (machine.shown(unit, "ExecMainStatus"), machine.shown(unit, "NRestarts")) == ("78", "0")
-        assert "systemd credential label-studio" in machine.log(unit) or "label-studio" in machine.log(unit)
+        assert "sources.uploader.tokens.0" in machine.log(unit)
     finally:
         secret.with_name("elsewhere").rename(secret)
 
@@ -122,7 +122,7 @@ def test_the_watchdog_hears_of_it_again_and_again_and_kills_it_when_it_stands_st
 ) -> None:
     machine.put("/etc/systemd/system/syncd.service.d/quick.conf", "[Service]\nWatchdogSec=4\n")
     machine.systemctl("daemon-reload")
-    machine.systemctl("start", unit)
+    machine.start(unit)
     machine.until("a sign of life", changes(machine, unit, "WatchdogTimestampMonotonic"), timeout=20)
     machine.until("another", changes(machine, unit, "WatchdogTimestampMonotonic"), timeout=20)
     assert machine.shown(unit, "NRestarts") == "0"
@@ -134,17 +134,15 @@ def test_the_watchdog_hears_of_it_again_and_again_and_kills_it_when_it_stands_st
 
 
 def test_after_kill_9_it_is_started_again_with_its_state(machine: Machine, unit: str) -> None:
-    machine.systemctl("start", unit)
-    secret_before = machine.run("sha256sum", "/var/lib/private/syncd/state.db.lock", check=False)
+    machine.start(unit)
     machine.run("kill", "-KILL", machine.shown(unit, "MainPID"))
     machine.until("started again", lambda: machine.shown(unit, "NRestarts") == "1")
     machine.until("active", lambda: machine.shown(unit, "ActiveState") == "active")
-    assert machine.run("sha256sum", "/var/lib/private/syncd/state.db.lock", check=False) == secret_before
     assert answer(machine, "http://127.0.0.1:8400/readyz").splitlines()[0] == "ready"
 
 
 def test_sigterm_ends_it_cleanly(machine: Machine, unit: str) -> None:
-    machine.systemctl("start", unit)
+    machine.start(unit)
     machine.systemctl("stop", unit)
     assert (machine.shown(unit, "Result"), machine.shown(unit, "ExecMainStatus")) == ("success", "0")
     assert "daemon.stopped" in machine.log(unit)
@@ -157,9 +155,8 @@ def test_of_the_template_there_are_many_each_with_configuration_state_and_secret
     for n, name in enumerate(("apples", "pears")):
         machine.put(f"/etc/syncd/{name}.toml", CONFIG.format(port=8410 + n, admin=8420 + n))
         machine.put(f"/etc/credstore/syncd-{name}-label-studio", f"{TOKEN}-{name}", 0o600)
-        machine.systemctl("start", f"syncd@{name}")
+        machine.start(f"syncd@{name}")
     for n, name in enumerate(("apples", "pears")):
-        assert machine.shown(f"syncd@{name}", "ActiveState") == "active"
         assert machine.run("ls", f"/var/lib/private/syncd/{name}/state.db")
         assert pushed(machine, 8410 + n, f"{TOKEN}-{name}") != "401"
         assert pushed(machine, 8410 + n, f"{TOKEN}-{'pears' if n == 0 else 'apples'}") == "401"

@@ -68,7 +68,7 @@ def test_plan(
 def test_what_is_in_doubt_is_finished_first_and_then_planned_anew(seen: Observation) -> None:
     held = [record("v1", TaskState.IN_DOUBT), record("v2", ACTIVE, 1)]
     planned = plan("d", REF, seen, held, Policy())
-    assert (planned.unfinished, shape(planned)) == (True, (None, ["0"], []))
+    assert (planned.unfinished, shape(planned)) == (True, (None, ["1"], []))
 
 
 def test_a_new_task_of_an_object_has_a_key_of_its_own() -> None:

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.domain.decoding import MAX_DEPTH
 from syncd.domain.errors import Rejected
 from syncd.domain.labels.configs import parse_label_config
-from syncd.domain.labels.task_data import MAX_DEPTH, json_task_data
+from syncd.domain.labels.task_data import json_task_data
 
 PAIR = parse_label_config('<View><Text name="a" value="$left"/><Text name="b" value="$meta.right"/></View>')
 RANKING = parse_label_config('<View><List name="l" value="$items"/></View>')

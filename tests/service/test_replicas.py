@@ -1,13 +1,16 @@
 """Several daemons on one state: whose turn it is, what is due, and who is there."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from syncd.config import is_server
+from syncd.domain.model import Claim, Kind, Outcome, Settlement, Subject
 from syncd.service.discovery import Finder
 from syncd.service.replicas import PRESENT_S, Replica, daemons_of
+from syncd.service.triggers import in_turn
 from syncd.state import MemoryState
 from tests.clock import FakeClock
 
@@ -120,3 +123,25 @@ async def test_two_daemons_that_find_datasets_at_once_lose_none_and_learn_the_ot
 
 def test_which_urls_are_shared_by_many() -> None:
     assert [is_server(url) for url in (SERVER, "postgres://x/y", "sqlite:////a/b.db")] == [True, True, False]
+
+
+async def test_deliveries_of_a_trigger_wait_while_another_daemon_is_at_it() -> None:
+    """A command is one at a time, whichever host it runs on."""
+    _, one, two = cluster()
+    claim = Claim(Subject(Kind.DELIVERY, "fruits/retrain", "1"), 1, token="t")
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def train(_: str, claims: Sequence[Claim]) -> list[Settlement]:
+        begun.set()
+        await go.wait()
+        return [Settlement(claim, Outcome.DONE) for claim in claims]
+
+    first = asyncio.create_task(in_turn(one, train, "fruits/retrain", [claim]))
+    await begun.wait()
+    (waits,) = await in_turn(two, train, "fruits/retrain", [claim])
+    assert (waits.outcome, waits.failed) == (Outcome.AGAIN, False)
+    go.set()
+    (done,) = await first
+    assert done.outcome is Outcome.DONE
+    (done,) = await in_turn(two, train, "fruits/retrain", [claim])
+    assert done.outcome is Outcome.DONE

@@ -1,4 +1,4 @@
-"""What replicas do in processes of their own: `python -m tests.state.replicas WHAT URL [ARGUMENTS]`; prints JSON lines."""
+"""What replicas do in processes of their own: `python -m tests.state.replicas WHAT URL [ARGUMENTS]`; JSON lines."""
 
 import asyncio
 import os
@@ -94,4 +94,5 @@ async def main(what: Callable[..., Any], url: str, *arguments: str) -> None:
 
 if __name__ == "__main__":
     postgres._BEGIN = postgres._BEGIN.replace("10s", "300ms")  # so that a test need not wait as long as others may
-    asyncio.run(main({"work": work, "mark": mark, "lease": lease, "stop": stop}[sys.argv[1]], *sys.argv[2:]))
+    ROLES: dict[str, Callable[..., Any]] = {"work": work, "mark": mark, "lease": lease, "stop": stop}
+    asyncio.run(main(ROLES[sys.argv[1]], *sys.argv[2:]))

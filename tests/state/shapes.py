@@ -28,7 +28,9 @@ def _of_postgres(connection: Connection) -> dict[str, Any]:
 
 def _of_sqlite(connection: Connection) -> dict[str, Any]:
     names = [name for (name,) in _rows(connection, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
-    return {name: (_rows(connection, f"PRAGMA table_xinfo({name})"), _sqlite_indexes(connection, name)) for name in names}
+    return {
+        name: (_rows(connection, f"PRAGMA table_xinfo({name})"), _sqlite_indexes(connection, name)) for name in names
+    }
 
 
 def _sqlite_indexes(connection: Connection, table: str) -> dict[str, Any]:

@@ -21,8 +21,8 @@ PHOTO = ObjectRef("s3://photos", "cat 1.jpg")
 
 # A row of each table of the first shape that was released.
 ROWS = (
-    """INSERT INTO subjects (kind, dataset, id, generation, due_at, first_marked_at, observation, attempts, token, reason,
-       ready_at) VALUES ('task', 'pets', '17', 3, 5.5, 4.5, '{"observed_at": 1.5, "etag": "e"}', 2, '', 'slow', 5.5)""",
+    """INSERT INTO subjects
+       (kind, dataset, id, generation, due_at, first_marked_at, observation, attempts, token, reason, ready_at) VALUES ('task', 'pets', '17', 3, 5.5, 4.5, '{"observed_at": 1.5, "etag": "e"}', 2, '', 'slow', 5.5)""",
     """INSERT INTO records (dataset, task_key, task_id, task_number, bucket, key, etag, version_id, size, serial, state)
        VALUES ('pets', 'k', '17', 17, 's3://photos', 'cat 1.jpg', 'e', NULL, 7, 0, 'active')""",
     "INSERT INTO intents (dataset, marker, created_at, placements) VALUES ('pets', 'm', 1.0, '[]')",
@@ -57,11 +57,12 @@ async def of_version(place: Path | str, version: int, monkeypatch: pytest.Monkey
     """Make a database as a program of that version left it."""
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "MIGRATIONS", MIGRATIONS[:version])
-        patch.setattr("syncd.state.opening._prepare", lambda connection, **_: (migrate(connection), _fill(connection)))
+        patch.setattr("syncd.state.opening._prepare", _fill)
         await (await opened(place)).close()
 
 
-def _fill(connection: Connection) -> None:
+def _fill(connection: Connection, **_: Any) -> None:
+    migrate(connection)
     for row in ROWS:
         connection.exec_driver_sql(row.replace("{excerpt}", EXCERPT[connection.dialect.name]))
 

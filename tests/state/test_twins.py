@@ -79,7 +79,8 @@ bad_events = st.builds(
     BadEvent, st.sampled_from(["malformed", "too_large"]), st.text(max_size=3), st.binary(max_size=1)
 )
 lanes = st.frozensets(st.tuples(st.sampled_from(Kind), datasets), max_size=3)
-marks = st.builds(Mark, subjects, st.none() | observations, seconds, st.booleans(), st.booleans())
+traces = st.none() | st.sampled_from(["t1", "t2", "t3"])
+marks = st.builds(Mark, subjects, st.none() | observations, seconds, st.booleans(), st.booleans(), traces)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=3)
 records = st.builds(
     Record,
@@ -141,16 +142,20 @@ def claim(limit: int, lease: float, avoid: frozenset[tuple[Kind, str]]) -> Step:
 
 def settle(which: int, outcome: Outcome, delay: float, failed: bool, vanished: bool) -> Step:
     async def step(twins: Twins) -> None:
-        for state, claims in twins.each(twins.claims[which : which + 2]):
+        pairs = twins.each(twins.claims[which : which + 2])
+        lost = [
             await state.settle([Settlement(c, outcome, "why", delay, failed, vanished) for c in claims])
+            for state, claims in pairs
+        ]
+        assert lost[0] == lost[1]
 
     return step
 
 
 def renew(which: int, lease: float) -> Step:
     async def step(twins: Twins) -> None:
-        for state, claims in twins.each(twins.claims[which:]):
-            await state.renew(claims, lease=lease)
+        lost = [await state.renew(claims, lease=lease) for state, claims in twins.each(twins.claims[which:])]
+        assert lost[0] == lost[1]
 
     return step
 

@@ -52,14 +52,19 @@ def compare(site: Installation) -> Comparison:
     rows = {row["annotation_id"]: row for row in site.rows()}
     versions = [int(found["version"][1:]) for found in site.json("snapshot", "list", DATASET)]
     answers = {str(answer["id"]): (task, answer) for task in tasks for answer in task["annotations"]}
-    wrong += [*_bucket(objects, tasks), *_doubled(tasks), *_recorded(tasks, records), *_answered(answers, rows)]
+    wrong += [
+        *bucket_against_tasks(objects, tasks),
+        *_doubled(tasks),
+        *_recorded(tasks, records),
+        *rows_against_answers(answers, rows),
+    ]
     if versions != list(range(1, len(versions) + 1)):
         wrong.append(f"versions have gaps: {versions}")
     sets = {"objects": objects, "tasks": tasks, "annotations": answers, "rows": rows, "versions": versions}
     return Comparison({name: len(members) for name, members in sets.items()}, wrong)
 
 
-def _bucket(objects: dict[str, str], tasks: list[dict[str, Any]]) -> Iterator[str]:
+def bucket_against_tasks(objects: dict[str, str], tasks: list[dict[str, Any]]) -> Iterator[str]:
     """Each object has exactly one task in work, made of the version that is there."""
     wanted = Counter(objects.items())
     in_work = Counter(_version(task) for task in tasks if RETIRED not in task["data"])
@@ -87,7 +92,7 @@ def _recorded(tasks: list[dict[str, Any]], records: list[Record]) -> Iterator[st
     yield from differing("record without its task", ours - there)
 
 
-def _answered(answers: dict[str, tuple[Any, Any]], rows: dict[str, dict[str, Any]]) -> Iterator[str]:
+def rows_against_answers(answers: dict[str, tuple[Any, Any]], rows: dict[str, dict[str, Any]]) -> Iterator[str]:
     """The newest version holds the annotations that are there now, as they are now, each with its origin."""
     yield from differing("annotation without its row", answers.keys() - rows.keys())
     yield from differing("row without its annotation", rows.keys() - answers.keys())

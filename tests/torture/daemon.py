@@ -6,6 +6,7 @@ its process id; loading takes longer than what is to be killed. No storage clien
 an end as `PID STATUS` on its standard output.
 """
 
+import importlib
 import json
 import os
 import select
@@ -14,6 +15,8 @@ import sys
 from typing import Any, NoReturn
 
 from tests.torture.failpoints import Fuse, install
+
+_HEAVY = ("pyarrow.dataset", "syncd.annotators.label_studio", "syncd.service.daemon", "syncd.sources.seaweedfs")
 
 
 def main() -> None:
@@ -56,12 +59,8 @@ def _end(living: set[int]) -> NoReturn:
 
 def _load() -> None:
     """All but Lance itself, which is not fit for forks; what it is made of takes the time."""
-    import pyarrow.dataset  # noqa: F401, PLC0415
-
-    import syncd.annotators.label_studio
-    import syncd.service.daemon
-    import syncd.sources.seaweedfs
-    import syncd.state  # noqa: F401
+    for name in _HEAVY:
+        importlib.import_module(name)
 
 
 def _forked(order: dict[str, Any]) -> int:

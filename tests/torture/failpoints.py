@@ -59,7 +59,7 @@ _PLACES = (
     Place("webhook answered", "_webhook", "syncd.sources.receiver", "Receiver"),
     Place("event answered", "_event", "syncd.sources.receiver", "Receiver"),
 )
-MIGRATION = Place("state migrated", "migrate", "syncd.state.sql")
+MIGRATION = Place("state migrated", "migrate", "syncd.state.opening")
 """Happens once in the life of a state, so it has runs of its own."""
 
 TIMES = ("before", "after")
@@ -90,7 +90,7 @@ def install(fuse: Fuse) -> None:
             owner = getattr(module, place.owner) if place.owner else module
             setattr(owner, place.method, _wrapped(getattr(owner, place.method), place, fuse))
     assembly = importlib.import_module("syncd.service.assembly")
-    assembly.open_state = _opening(assembly.open_state, fuse)
+    vars(assembly)["open_state"] = _opening(vars(assembly)["open_state"], fuse)
 
 
 def _opening(open_state: Callable[..., Any], fuse: Fuse) -> Callable[..., Any]:

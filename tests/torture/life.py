@@ -89,9 +89,7 @@ class Life:
             except (BaseError, aiohttp.ClientError, AssertionError):  # whether it happened, the bucket knows
                 self.did["object not reached"] += 1
 
-    async def _write(
-        self, chance: random.Random, key: str, there: dict[str, bytes], before: dict[str, bytes]
-    ) -> None:
+    async def _write(self, chance: random.Random, key: str, there: dict[str, bytes], before: dict[str, bytes]) -> None:
         if key in there and chance.random() < 0.35:
             await self._site.bucket.delete(key)
             before[key] = there.pop(key)

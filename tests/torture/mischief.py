@@ -50,7 +50,10 @@ class Mischief:
         """An error in place of an answer; every second one says when to come back."""
         status = self._chance.choice(STATUSES)
         after = self._chance.choice((b"", b"Retry-After: 1\r\n"))
-        return b"HTTP/1.1 %d Trouble\r\n%sContent-Type: text/plain\r\nContent-Length: 7\r\n\r\ntrouble" % (status, after)
+        return b"HTTP/1.1 %d Trouble\r\n%sContent-Type: text/plain\r\nContent-Length: 7\r\n\r\ntrouble" % (
+            status,
+            after,
+        )
 
     def part_of(self, length: int) -> int:
         """Where an answer breaks off."""

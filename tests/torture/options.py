@@ -1,6 +1,7 @@
 """What a run is asked for, given to every scenario."""
 
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -23,4 +24,4 @@ class Options:
     def progress(self, number: int, of: int, faults: Counter[str]) -> None:
         """Say now and then how far it is."""
         if not self.quiet and (number + 1) % max(1, of // 20) == 0:
-            sys.stderr.write(f"{number + 1} of {of}: {dict(faults)}\n")
+            sys.stderr.write(f"{time.strftime('%H:%M:%S')} {number + 1} of {of}: {dict(faults)}\n")

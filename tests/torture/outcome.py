@@ -42,4 +42,4 @@ def _line(outcome: Outcome) -> str:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{number:,} {name}" for name, number in counts.items()) or "–"
+    return ", ".join(f"{number:,} {name}" for name, number in counts.items()) or "none"

@@ -1,4 +1,4 @@
-"""Proxies on loopback that spoil what passes: one that knows HTTP/1.1, request by request, and one for any TCP.
+"""Proxies that spoil what passes: of HTTP/1.1 on loopback, request by request, and of any protocol on a Unix socket.
 
 Bytes are passed on as they came, so that signed requests still verify (the `Host` is the proxy's, on both sides). A
 request is read whole, and so is its answer: what is cut off after the commit has truly happened. Each runs in the
@@ -10,10 +10,11 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.torture import mischief as m
 
@@ -68,22 +69,32 @@ class Proxies:
 
         return self._listen(serve, port)
 
-    def tcp(self, target: int, mischief: m.Mischief) -> int:
-        """One that knows no protocol: it holds up what a client sends, and resets the connection, at random."""
-        return self._listen(lambda client: _pump(client, target, mischief), 0)
+    def unix(self, socket_file: Path, target: Path, mischief: m.Mischief) -> None:
+        """A proxy of a Unix socket, knowing no protocol: it holds up what passes, and ends connections, at random."""
+
+        async def serve(client: Streams) -> None:
+            await _pump(client, await asyncio.open_unix_connection(str(target)), mischief)
+
+        self._started(asyncio.start_unix_server(_accepting(serve), str(socket_file)))
 
     def _listen(self, serve: Callable[[Streams], Awaitable[None]], port: int) -> int:
-        async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                await serve((reader, writer))
-            except (OSError, asyncio.IncompleteReadError):  # one of both sides went away: so does the other
-                pass
-            finally:
-                writer.close()
-
-        listening = asyncio.start_server(accepted, "127.0.0.1", port, limit=_HEAD_LIMIT)
-        server = asyncio.run_coroutine_threadsafe(listening, self._loop).result(10)
+        server = self._started(asyncio.start_server(_accepting(serve), "127.0.0.1", port, limit=_HEAD_LIMIT))
         return int(server.sockets[0].getsockname()[1])
+
+    def _started(self, listening: Coroutine[Any, Any, asyncio.Server]) -> asyncio.Server:
+        return asyncio.run_coroutine_threadsafe(listening, self._loop).result(10)
+
+
+def _accepting(serve: Callable[[Streams], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await serve((reader, writer))
+        except (OSError, asyncio.IncompleteReadError):  # one of both sides went away: so does the other
+            pass
+        finally:
+            writer.close()
+
+    return accepted
 
 
 async def _cancel_all() -> None:
@@ -186,11 +197,10 @@ async def _send(client: Streams, answer: Message) -> bool:
     return not answer.last
 
 
-# ---------------------------------------------------------------- TCP
+# ---------------------------------------------------------------- any protocol
 
 
-async def _pump(client: Streams, target: int, mischief: m.Mischief) -> None:
-    server = await asyncio.open_connection("127.0.0.1", target)
+async def _pump(client: Streams, server: Streams, mischief: m.Mischief) -> None:
     one_way = [
         asyncio.create_task(_copy(client[0], server[1], mischief)),
         asyncio.create_task(_copy(server[0], client[1], mischief)),
@@ -200,8 +210,8 @@ async def _pump(client: Streams, target: int, mischief: m.Mischief) -> None:
     finally:
         for way in one_way:
             way.cancel()
-        _abort(server[1])
-        _abort(client[1])
+        server[1].transport.abort()
+        client[1].transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mischief: m.Mischief) -> None:

@@ -1,4 +1,4 @@
-"""A disk that fails and a clock that is set, for the daemon alone: `shim.c`, built with the C compiler and preloaded."""
+"""A disk that fails and a clock that is set, for the daemon alone: `shim.c`, built by the C compiler and preloaded."""
 
 import shutil
 import struct

@@ -3,14 +3,10 @@
 Pure; called by the annotators. Values are taken as they are: texts, numbers, lists, URLs that the annotator can show.
 """
 
-import orjson
-
+from syncd.domain.decoding import NotJsonError, strict_json
 from syncd.domain.errors import Rejected
 from syncd.domain.labels.configs import LabelConfig
 from syncd.domain.model import JsonObject
-
-MAX_DEPTH = 64
-"""Levels of lists and objects: what is deeper could not be sent on."""
 
 
 def json_task_data(config: LabelConfig, text: str) -> JsonObject:
@@ -20,10 +16,9 @@ def json_task_data(config: LabelConfig, text: str) -> JsonObject:
     """
     needed = ", ".join(repr(name) for name in config.variables)
     try:
-        data = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise Rejected(f"the object is no JSON ({where}: {error.msg}); its task needs {needed}") from None
+        data = strict_json(text)
+    except NotJsonError as error:
+        raise Rejected(f"the object is no JSON ({error}); its task needs {needed}") from None
     if isinstance(data, list) and len(config.variables) == 1:
         data = {config.variables[0]: data}
     if not isinstance(data, dict):
@@ -57,13 +52,11 @@ def _has(data: JsonObject, variable: str) -> bool:
     return True
 
 
-def _check_storable(value: object, depth: int = 1) -> None:
-    if depth > MAX_DEPTH:
-        raise Rejected(f"the JSON is nested more than {MAX_DEPTH} levels deep")
+def _check_storable(value: object) -> None:
     if isinstance(value, str) and "\0" in value:
         raise Rejected("the JSON holds a NUL character, which annotators do not store")
     for inner in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _check_storable(inner, depth + 1)
+        _check_storable(inner)
 
 
 def _kind(value: object) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from syncd.domain.decoding import NotJsonError, strict_json
 from syncd.domain.errors import Rejected
 from syncd.domain.model import JsonObject
 
@@ -76,9 +77,9 @@ def _lines(text: io.TextIOBase) -> Iterator[JsonObject]:
         if not line.strip():
             continue
         try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise Rejected(f"line {number} of the manifest is no JSON ({error.msg})") from None
+            row = strict_json(line)
+        except NotJsonError as error:
+            raise Rejected(f"line {number} of the manifest is no JSON ({error})") from None
         if not isinstance(row, dict):
             raise Rejected(f"line {number} of the manifest is no JSON object")
         yield row

@@ -16,7 +16,7 @@ from syncd.domain.manifests import linked_object, row_id, row_version
 from syncd.domain.model import JsonObject, ObjectRef, Observation, Part, Versioned
 from syncd.domain.routing import Selection
 from syncd.ports import Clock, ObjectStore, Seen
-from syncd.stores.versions import require_version
+from syncd.stores.versions import gone, require_version
 from syncd.stores.views import reading
 from syncd.stores.views.base import DerivedView
 from syncd.stores.views.spool import Row, Spool
@@ -65,7 +65,7 @@ class RowView(DerivedView):
         await self._know(key)
         row = await self._spool.one("SELECT key, etag, size, parts, data FROM rows WHERE key = ?", key.encode())
         if row is None:
-            raise Rejected(f"{key!r} is gone from {self.bucket}")
+            raise gone(key, self.bucket, of)
         require_version(key, self._seen(row[:-1])[1], of)
         data = bytes(row[-1])
         if len(data) > limit and not cut:

@@ -22,7 +22,7 @@ from tests.domain.notifications.hostile import HOSTILE_KEYS, UNTENABLE_KEYS
 from tests.domain.notifications.sending import PARSERS, SENDERS, UNORDERED, as_sent, bucket_url, form_encoded
 
 NOW = 1000.0
-REASONS = {"invalid_key", "malformed", "unsupported_version"}
+REASONS = {"invalid_key", "malformed", "unsupported_version", "too_large"}
 
 # ---------------------------------------------------------------- keys
 

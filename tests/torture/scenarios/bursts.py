@@ -1,4 +1,4 @@
-"""`burst`: notifications of many objects within a minute, each told alone, with the daemon working on them meanwhile."""
+"""`burst`: notifications of many objects within a minute, each told alone, while the daemon works on them."""
 
 import asyncio
 import time
@@ -68,4 +68,3 @@ def _peak(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return int(kilobytes) / 1024
-

@@ -27,7 +27,7 @@ from tests.torture.sender import Sender, created
 from tests.torture.shim import Shim
 
 HEALTHY_S, FAILING_S = 4.0, 6.0
-SIZE = "6m"
+SIZE = "24m"
 ROUNDS = 3
 SYNC, FULL, REALLY_FULL = "sync", "full", "file system full"
 
@@ -141,6 +141,8 @@ def _heal(shim: Shim, disk: Path) -> None:
 def _lost(site: Installation, sender: Sender, state: Path) -> Iterator[str]:
     """Keys that were acknowledged and of which the state file knows nothing."""
     with closing(sqlite3.connect(state)) as file:
-        marked = {ObjectRef.from_id(id_).key for (id_,) in file.execute("SELECT id FROM subjects WHERE kind = 'object'")}
+        marked = {
+            ObjectRef.from_id(id_).key for (id_,) in file.execute("SELECT id FROM subjects WHERE kind = 'object'")
+        }
         recorded = {key for (key,) in file.execute("SELECT key FROM records")}
     yield from differing("acknowledged, and not in the state", sender.acknowledged - marked - recorded)

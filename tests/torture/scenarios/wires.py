@@ -6,12 +6,13 @@ PostgreSQL. In the second half requests are held up for up to three seconds.
 
 import time
 from collections import Counter
-from urllib.parse import urlsplit, urlunsplit
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from tests.label_studio import free_port
 from tests.torture.comparison import settled
 from tests.torture.ground import Ground
-from tests.torture.installation import Setup, installed
+from tests.torture.installation import installed
 from tests.torture.life import Life
 from tests.torture.mischief import CUT, ERROR, RESET, RESET_WITHIN, TRICKLED, TRUNCATED, Mischief
 from tests.torture.options import Options
@@ -21,7 +22,7 @@ from tests.torture.proxy import Proxies
 LONG_S = 3.0
 STEPS = 20
 ON_A_WIRE = {RESET: 0.01}
-"""What happens to the pieces of a connection to PostgreSQL."""
+"""What happens to the pieces that pass to PostgreSQL."""
 
 
 def run(ground: Ground, options: Options) -> Outcome:
@@ -42,9 +43,7 @@ def run(ground: Ground, options: Options) -> Outcome:
     return Outcome("proxy", faults, life.did, found, notes, (RESET, RESET_WITHIN, CUT, ERROR, TRUNCATED, TRICKLED))
 
 
-def _wired(
-    proxies: Proxies, ground: Ground, mischief: dict[str, Mischief], options: Options
-) -> dict[str, str | int]:
+def _wired(proxies: Proxies, ground: Ground, mischief: dict[str, Mischief], options: Options) -> dict[str, str | int]:
     """The setup in which everything passes a proxy."""
     own = free_port()
     tool = proxies.http(_port(ground.studio.url), mischief["to the tool"])
@@ -53,9 +52,7 @@ def _wired(
     state = options.state
     if state:
         mischief["to PostgreSQL"] = Mischief(options.seed, ON_A_WIRE.copy(), delayed=0.02, longest=0.05)
-        at = urlsplit(state)
-        port = proxies.tcp(_port(state), mischief["to PostgreSQL"])
-        state = urlunsplit(at._replace(netloc=at.netloc.replace(f":{at.port}", f":{port}")))
+        state = _database(proxies, state, mischief["to PostgreSQL"], ground)
     return {
         "studio": f"http://127.0.0.1:{tool}",
         "s3": f"http://127.0.0.1:{s3}",
@@ -63,6 +60,14 @@ def _wired(
         "port": own,
         "state": state,
     }
+
+
+def _database(proxies: Proxies, state: str, mischief: Mischief, ground: Ground) -> str:
+    """The URL by which it is reached through a proxy: in place of the socket's folder, another."""
+    folder, socket = Path(parse_qs(urlsplit(state).query)["host"][0]), ".s.PGSQL.5432"
+    ours = ground.folder()
+    proxies.unix(ours / socket, folder / socket, mischief)
+    return state.replace(f"host={folder}", f"host={ours}")
 
 
 def _port(url: str) -> int:
