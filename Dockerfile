@@ -27,11 +27,13 @@ ENV PATH=/opt/syncd/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     SYNCD_DATA_DIR=/var/lib/syncd \
     SYNCD_RECEIVER__HOST=0.0.0.0 \
+    SYNCD_RECEIVER__ADMIN=0.0.0.0:8401 \
     SYNCD_LOG__FORMAT=json
 USER 10001:10001
 WORKDIR /var/lib/syncd
 VOLUME /var/lib/syncd
-EXPOSE 8400
+# 8401: health and metrics; publish it to whoever watches, not to senders.
+EXPOSE 8400 8401
 STOPSIGNAL SIGTERM
 # /livez tells that the process works, whatever its peers do; a restart would not mend those.
 # Another port inside the container: set SYNCD_RECEIVER__PORT, which this check reads too, not [receiver] port.

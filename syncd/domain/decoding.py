@@ -16,13 +16,15 @@ from syncd.domain.errors import Rejected
 
 MAX_DEPTH = 64
 
-MOST_ROOM = 44 * 2**20
-"""Bytes that the values of one body may take in memory, as estimated: thousands of records of S3 stay below."""
+MOST_ROOM = 45 * 2**20
+"""Bytes that the values of one body may take in memory, as estimated: 10,000 records of S3 stay below."""
 
 _SMALL = 256 * 1024
 _NESTING = frozenset({dict, list})
-_ROOM = {b",": 40, b'"': 16, b":": 35, b"[": 88, b"{": 140}
-"""Bytes that CPython takes, at most, for what each of these marks: a number, half a text, a name, a list, an object."""
+_ROOM = {b",": 40, b'"': 16, b"[": 88, b"{": 200}
+"""Bytes that CPython takes, at most, for what each of these marks: a number, half a text, a list, a small object."""
+_LARGER = 35
+"""Besides, for each member of an object beyond its eighth."""
 
 
 class NotJsonError(ValueError):
@@ -61,7 +63,9 @@ def decoded_object(body: bytes | str, sender: str) -> dict[str, Any]:
 
 def _room(raw: bytes) -> int:
     """At most so many bytes its values take: what they are, and their text, which is wider where it is not ASCII."""
-    return len(raw) * (1 if raw.isascii() else 4) + sum(raw.count(mark) * room for mark, room in _ROOM.items())
+    texts = len(raw) * (1 if raw.isascii() else 4)
+    members = max(0, raw.count(b":") - 8 * raw.count(b"{"))
+    return texts + members * _LARGER + sum(raw.count(mark) * room for mark, room in _ROOM.items())
 
 
 def _is_flat(value: Any) -> bool:

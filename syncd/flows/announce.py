@@ -62,7 +62,13 @@ class Announcer:
     async def _begin(self) -> None:
         for trigger in self.triggers:
             if await self._progress(trigger) is None:
-                await self._save(trigger, await self._present(), [])
+                await self._start(trigger)
+
+    async def _start(self, trigger: Trigger) -> None:
+        """In this order: who began meanwhile did so before its first commit, and that one is not the present then."""
+        present = await self._present()
+        if await self._progress(trigger) is None:
+            await self._save(trigger, present, [])
 
     async def look(self) -> None:
         """Announce what is new. Each trigger gets its turn; then the first trouble of any of them is raised."""

@@ -149,8 +149,8 @@ class Records(Protocol):
         """Write records (by dataset and task key: insert or replace), whatever was there. For what is made anew."""
         ...
 
-    async def fulfil(self, marker: str, records: Sequence[Record]) -> list[Record]:
-        """Close an intent with records of the tasks that it made, in one transaction.
+    async def fulfil(self, marker: str | None, records: Sequence[Record]) -> list[Record]:
+        """Close an intent with records of the tasks that it made, in one transaction. None: no intent tells of them.
 
         A task key that has a record already keeps it: somebody else found the tasks, and went on with them, or made
         others. Returns the records whose task is the one that is recorded. Idempotent.

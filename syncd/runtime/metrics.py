@@ -139,6 +139,12 @@ def _requests(route: str, status: int) -> Counter:
 
 
 @cache
+def answering(route: str) -> Histogram:
+    """The same for answers."""
+    return ANSWERING.labels(route)
+
+
+@cache
 def calls(adapter: str, operation: str, outcome: str) -> Histogram:
     """The same for calls of adapters."""
     return CALLS.labels(adapter, operation, outcome)

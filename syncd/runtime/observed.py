@@ -7,8 +7,8 @@ memory: what is not remembered is not counted, or from the annotator's own time.
 
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -62,21 +62,32 @@ class _Observed:
 
         return pages
 
-    @contextmanager
-    def _watching(self, operation: str) -> Iterator[None]:
-        started, outcome = time.perf_counter(), "ok"
-        try:
-            with tracer().call(self._adapter, operation):
-                yield
-        except SyncdError as error:
+    def _watching(self, operation: str) -> "_Watch":
+        return _Watch(self._adapter, operation)
+
+
+class _Watch:
+    """One call. A class, and no generator, for every event that comes in passes through some of these."""
+
+    __slots__ = ("_adapter", "_operation", "_span", "_started")
+
+    def __init__(self, adapter: str, operation: str) -> None:
+        self._adapter, self._operation = adapter, operation
+
+    def __enter__(self) -> None:
+        self._span = tracer().call(self._adapter, self._operation)
+        self._span.__enter__()
+        self._started = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: Any) -> None:
+        seconds, outcome = time.perf_counter() - self._started, "ok"
+        if isinstance(error, SyncdError):
             error.adapter = error.adapter or self._adapter
             outcome = error.verdict
-            raise
-        except BaseException:
+        elif error is not None:
             outcome = "ended"  # by cancelling, or a bug
-            raise
-        finally:
-            calls(self._adapter, operation, outcome).observe(time.perf_counter() - started)
+        calls(self._adapter, self._operation, outcome).observe(seconds)
+        self._span.__exit__(kind, error, where)
 
 
 class _State(_Observed):
@@ -120,7 +131,7 @@ class _State(_Observed):
             self._claimed.pop(settlement.claim.subject, None)
         return lost
 
-    async def fulfil(self, marker: str, records: Sequence[Record]) -> list[Record]:
+    async def fulfil(self, marker: str | None, records: Sequence[Record]) -> list[Record]:
         """As the port says. Tasks were made of these objects: their wait is over."""
         with self._watching("fulfil"):
             made: list[Record] = await self._inner.fulfil(marker, records)

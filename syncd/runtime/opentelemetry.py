@@ -7,6 +7,7 @@ where that is one of ours, which hold no secret.
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,8 +28,10 @@ from syncd.runtime.tracing import Settled, Value
 
 log = structlog.get_logger()
 
-_CLOSE_MS = 5_000
+_CLOSE_S = 3.0
 _LINKS = 64
+_QUIET_S = 60.0
+_SDK_LOG = logging.getLogger("opentelemetry")
 _FORMAT = TraceContextTextMapPropagator()
 
 
@@ -117,9 +120,11 @@ class OpenTelemetry:
         return {"trace_id": trace.format_trace_id(context.trace_id), "span_id": trace.format_span_id(context.span_id)}
 
     def close(self) -> None:
-        """As the protocol says."""
-        self._provider.force_flush(_CLOSE_MS)
-        self._provider.shutdown()
+        """As the protocol says. The SDK itself would wait as long as its collector lets it."""
+        ending = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
+        ending.start()
+        ending.join(_CLOSE_S)
+        _SDK_LOG.handlers = [logging.NullHandler()]
 
     @contextmanager
     def _span(
@@ -170,10 +175,14 @@ def _links(traceparents: Sequence[str]) -> list[Link]:
 
 
 class _IntoOurLog(logging.Handler):
-    """What the SDK says, as a line of ours."""
+    """What the SDK says, as a line of ours: a minute's first, for it says each try of each batch."""
+
+    said_at = -_QUIET_S
 
     def emit(self, record: logging.LogRecord) -> None:
-        log.warning("traces.not_sent", reason=record.getMessage()[:200])
+        if time.monotonic() - self.said_at >= _QUIET_S:
+            self.said_at = time.monotonic()
+            log.warning("traces.not_sent", reason=record.getMessage()[:200])
 
 
 def sent_to(endpoint: str, headers: Mapping[str, str]) -> OpenTelemetry:
@@ -181,7 +190,6 @@ def sent_to(endpoint: str, headers: Mapping[str, str]) -> OpenTelemetry:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-    sdk = logging.getLogger("opentelemetry")
-    sdk.handlers, sdk.propagate = [_IntoOurLog()], False
+    _SDK_LOG.handlers, _SDK_LOG.propagate = [_IntoOurLog()], False
     url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
     return OpenTelemetry(BatchSpanProcessor(OTLPSpanExporter(url, headers=dict(headers) or None)))

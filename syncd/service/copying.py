@@ -10,7 +10,7 @@ from syncd.domain.errors import ConfigError, Problem
 from syncd.runtime.clock import SystemClock
 from syncd.service.replicas import daemons_of
 from syncd.state import SqlState, open_state, state_file
-from syncd.state.copying import copy_state
+from syncd.state.copying import copy_state, refuse_rows
 
 
 async def copy_into(source: str, target: str, step: Callable[[str], None]) -> dict[str, int]:
@@ -34,6 +34,16 @@ async def copy_into(source: str, target: str, step: Callable[[str], None]) -> di
             await made.close()
     finally:
         await known.close()
+
+
+async def require_empty(url: str) -> None:
+    """ConfigError: a daemon works on the state, or it holds rows."""
+    state = await open_state(url, SystemClock())
+    try:
+        await _refuse_daemons(state, url, "target")
+        await refuse_rows(state)
+    finally:
+        await state.close()
 
 
 async def _refuse_daemons(state: SqlState, url: str, which: str) -> None:

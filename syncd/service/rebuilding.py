@@ -5,9 +5,10 @@ which it is copied then. Nothing is deleted: what was there is put aside.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from syncd.config import Config
 from syncd.domain.errors import ConfigError, Problem
@@ -15,7 +16,7 @@ from syncd.flows.rebuild import Rebuilt, rebuild
 from syncd.ports import ObjectStore
 from syncd.runtime.clock import SystemClock
 from syncd.service.assembly import Assembly, assemble
-from syncd.service.copying import copy_into
+from syncd.service.copying import copy_into, require_empty
 from syncd.service.media import signed
 from syncd.state import open_state, rescue, state_file
 from syncd.state.rescue import Condition
@@ -61,8 +62,9 @@ async def _on_server(config: Config, step: Step, replace: bool) -> Report:
     if replace:
         allowed = "another, empty database in state.url: this one stays as it is, then"
         raise ConfigError([Problem("--replace", "a state on PostgreSQL", allowed)])
+    await require_empty(config.state.place)
     async with _made_beside(config, config.data_dir / "state.db", {}, step) as (made, report):
-        await copy_into(f"sqlite:///{made}", config.state.place, step)
+        await copy_into(_url(made), config.state.place, step)
         rescue.remove(made)
         return report
 
@@ -72,7 +74,8 @@ async def _made_beside(
     config: Config, path: Path, secrets: Mapping[str, str], step: Step
 ) -> AsyncIterator[tuple[Path, Report]]:
     """A whole state in a file of its own, closed; it is gone afterwards unless it was renamed."""
-    config.data_dir.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # opening the state tells what is wrong
+        config.data_dir.mkdir(parents=True, exist_ok=True)
     made = path.with_name(f"{path.name}.rebuilding")
     rescue.remove(made)  # of a rebuild that was cut off
     try:
@@ -82,12 +85,16 @@ async def _made_beside(
         rescue.remove(made)
 
 
+def _url(path: Path) -> str:
+    return f"sqlite:///{quote(str(path))}"
+
+
 async def _make(config: Config, made: Path, secrets: Mapping[str, str], step: Step) -> Report:
     state = await open_state(made, SystemClock())
     for name, value in secrets.items():
         await state.put(name, value)
     await state.close()
-    there = config.state.model_copy(update={"url": f"sqlite:///{made}", "password": None})
+    there = config.state.model_copy(update={"url": _url(made), "password": None})
     report = Report()
     async with assemble(config.model_copy(update={"state": there}), exclusive=True, observing=True) as parts:
         await _find_datasets(parts, step)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from syncd.config import Config, Telemetry
 from syncd.domain.errors import ConfigError, Problem
-from syncd.runtime.metrics import ANSWERING
+from syncd.runtime.metrics import answering
 from syncd.runtime.tracing import tracer, use
 from syncd.sources.receiver import Handler, Receiver
 
@@ -37,7 +37,7 @@ async def watched(request: web.Request, handler: Handler) -> web.StreamResponse:
             tracer().answered(response.status)
             return response
     finally:
-        ANSWERING.labels(route).observe(time.perf_counter() - started)
+        answering(route).observe(time.perf_counter() - started)
 
 
 @asynccontextmanager

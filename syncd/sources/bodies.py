@@ -79,21 +79,21 @@ class Bodies:
 class _Body:
     """One body as it comes."""
 
-    __slots__ = ("_pieces", "size")
+    __slots__ = ("_came", "size")
 
     def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+        self._came = bytearray()
         self.size = 0
 
     def add(self, piece: bytes) -> None:
-        self._pieces.append(piece)
+        self._came += piece
         self.size += len(piece)
 
     def whole(self) -> bytes:
-        """All of it; its pieces are let go."""
-        joined = b"".join(self._pieces)
-        self._pieces.clear()
-        return joined
+        """All of it, once: what came is let go, for it may be large."""
+        whole = bytes(self._came)
+        self._came.clear()
+        return whole
 
 
 class _Plain:

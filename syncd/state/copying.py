@@ -49,6 +49,11 @@ async def copy_state(source: SqlState, target: SqlState, step: Step = lambda _: 
     return counts
 
 
+async def refuse_rows(state: SqlState) -> None:
+    """ConfigError: it is not empty."""
+    await state.database.read(_refuse_rows)
+
+
 async def _spool(state: SqlState, table: Table, spool: IO[bytes] | None) -> tuple[int, str]:
     """Rows of a table, in the order of its key, into the file, and how many they are, with what tells them apart."""
     count, summed, after = 0, hashlib.sha256(), None

@@ -88,9 +88,9 @@ class MemoryRecords:
         """See `Records.record`."""
         self._records.update({_name(record): record for record in records})
 
-    async def fulfil(self, marker: str, records: Sequence[Record]) -> list[Record]:
+    async def fulfil(self, marker: str | None, records: Sequence[Record]) -> list[Record]:
         """See `Records.fulfil`."""
-        self._intents.pop(marker, None)
+        self._intents.pop(marker or "", None)
         standing = [self._records.setdefault(_name(record), record) for record in records]
         return [ours for ours, there in zip(records, standing, strict=True) if there.task_id == ours.task_id]
 

@@ -22,11 +22,12 @@ _RETRY_S = 5.0  # between two tries to listen
 
 
 class PostgresBell(Bell):
-    """Listens from the first `ticket` on, and tells others of rings."""
+    """Listens from the first `ticket` on, and tells others of rings. `listening`: set while it hears others."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         super().__init__()
         self._database = database
+        self.listening = asyncio.Event()
         self._ours = secrets.token_hex(8)
         self._listening: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -68,9 +69,10 @@ class PostgresBell(Bell):
         connection.add_termination_listener(lambda _: ended.set())
         try:
             await connection.add_listener(_CHANNEL, self._heard)
-            super().ring()  # what came before that may have been missed
+            self.listening.set()
             await ended.wait()
         finally:
+            self.listening.clear()
             connection.terminate()
 
     def _heard(self, _: Any, __: int, ___: str, sender: str) -> None:

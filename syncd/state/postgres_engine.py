@@ -52,7 +52,11 @@ async def connect(place: Place, answer: float | None = None) -> asyncpg.Connecti
         )
     except ValueError:  # of the address; asyncpg's own errors of this kind among them
         raise ConfigError([Problem("state.url", place.name, "a URL postgresql://USER@HOST:PORT/DATABASE")]) from None
-    await connection.execute(_PLANNING)
+    try:
+        await connection.execute(_PLANNING)
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
 

@@ -6,7 +6,7 @@ Used by `service.rebuilding`. Blocking. Nothing is ever deleted here, nor writte
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
@@ -33,7 +33,8 @@ class Condition(StrEnum):
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Keep daemons off a state file, whether it is there or not. ConfigError: one runs on it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # taking the lock tells what is wrong
+        path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = lock.take(path)
     try:
         yield

@@ -144,7 +144,7 @@ class SqlState(SqlDeliveries, SqlQuarantine):
         """See `Records.record`."""
         await self._write(sql_records.record, records)
 
-    async def fulfil(self, marker: str, records: Sequence[Record]) -> list[Record]:
+    async def fulfil(self, marker: str | None, records: Sequence[Record]) -> list[Record]:
         """See `Records.fulfil`."""
         return await self._write(sql_records.fulfil, marker, records)
 

@@ -137,12 +137,12 @@ def record(connection: Connection, made: Sequence[Record]) -> None:
     upsert(connection, records, ("dataset", "task_key"), [_row(one) for one in made])
 
 
-def fulfil(connection: Connection, marker: str, made: Sequence[Record]) -> list[Record]:
+def fulfil(connection: Connection, marker: str | None, made: Sequence[Record]) -> list[Record]:
     """See `Records.fulfil`."""
     there = _standing(connection, made)
     standing = {_name(one): one for one in reversed(made)} | there
     record(connection, [one for name, one in standing.items() if name not in there])
-    abandon(connection, marker)
+    abandon(connection, marker or "")
     return [one for one in made if standing[_name(one)].task_id == one.task_id]
 
 

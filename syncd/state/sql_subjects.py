@@ -10,15 +10,16 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, or_, select, update
 
-from syncd.domain.model import Claim, DeadLetter, Kind, Mark, Observation, Settlement, Subject
+from syncd.domain.model import Claim, DeadLetter, Kind, Mark, Observation, Outcome, Settlement, Subject
 from syncd.ports import Lane
 from syncd.state import postgres_words, rules, sql_lanes
 from syncd.state.database import among, chunks, shared, upsert
 from syncd.state.rules import Entry
 from syncd.state.schema import subjects
 
+_KINDS = {kind.value: kind for kind in Kind}  # quicker than `Kind(…)`, and there is one for each row
 _IDENTITY = ("kind", "dataset", "id")
 _OBSERVATION: TypeAdapter[Observation] = TypeAdapter(Observation)
 AHEAD = 86_400.0
@@ -78,10 +79,16 @@ def _claim(connection: Connection, lane: Lane, limit: int, now: float, until: fl
 
 def renew(connection: Connection, claims: Sequence[Claim], until: float) -> int:
     """See `Subjects.renew`."""
-    entries = _load(connection, {claim.subject for claim in claims})
-    held = [c for c in claims if rules.held(entries.get(c.subject), c)]
-    _save(connection, [rules.claimed(entries[c.subject], c.token, until) for c in held])
-    return len(claims) - len(held)
+    by_token: dict[str, set[Subject]] = defaultdict(set)
+    for claim in claims:
+        by_token[claim.token].add(claim.subject)
+    ready = case((_C.due_at > until, _C.due_at), else_=until)
+    renewing = update(subjects).where(_C.token != "").values(lease_until=until, ready_at=ready)
+    kept = 0
+    for token, held_by_it in by_token.items():
+        for those in _parts(connection, held_by_it):
+            kept += connection.execute(renewing.where(*those, _C.token == token)).rowcount
+    return len(claims) - kept
 
 
 def require_held(connection: Connection, claims: Sequence[Claim]) -> None:
@@ -100,15 +107,38 @@ def held(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
 
 def settle(connection: Connection, settlements: Sequence[Settlement], now: float) -> int:
     """See `Subjects.settle`."""
-    entries = _load(connection, {one.claim.subject for one in settlements})
-    after: dict[Subject, Entry | None] = {}
+    first: dict[Subject, Settlement] = {}
     for one in settlements:
-        entry = entries.pop(one.claim.subject, None)  # settled once, a claim is over
-        if entry and rules.held(entry, one.claim):
-            after[entry.subject] = rules.settled(entry, one, now)
+        first.setdefault(one.claim.subject, one)  # settled once, a claim is over
+    gone = _take_out(connection, [one.claim for one in first.values() if _leaves(one)])
+    entries = _load(connection, first.keys() - gone)
+    held_ones = [one for subject, one in first.items() if rules.held(entries.get(subject), one.claim)]
+    after = {one.claim.subject: rules.settled(entries[one.claim.subject], one, now) for one in held_ones}
     _save(connection, [entry for entry in after.values() if entry])
     discard(connection, [subject for subject, entry in after.items() if entry is None])
-    return len(settlements) - len(after)
+    return len(settlements) - len(gone) - len(after)
+
+
+def _leaves(settlement: Settlement) -> bool:
+    """Whether its subject leaves the set, unless it was marked meanwhile: what nearly all do."""
+    return settlement.outcome is Outcome.DONE and not settlement.vanished
+
+
+def _take_out(connection: Connection, done: Sequence[Claim]) -> set[Subject]:
+    """Take out those that are as they were when they were claimed, in one statement; which. It need not find all."""
+    alike: dict[tuple[Lane, str, int], list[str]] = defaultdict(list)
+    for claim in done:
+        lane = (claim.subject.kind, claim.subject.dataset)
+        alike[lane, claim.token, claim.generation].append(claim.subject.id)
+    if not alike:
+        return set()
+    ((kind, dataset), token, generation), ids = max(alike.items(), key=lambda item: len(item[1]))
+    found: set[Subject] = set()
+    for chunk in chunks(sorted(ids) if token else []):
+        these = (_C.kind == kind, _C.dataset == dataset, among(connection, _C.id, chunk), _C.token == token)
+        taken = delete(subjects).where(*these, _C.generation == generation).returning(_C.id)
+        found.update(Subject(kind, dataset, id_) for id_ in connection.execute(taken).scalars())
+    return found
 
 
 def start(connection: Connection, now: float, *, alone: bool) -> None:
@@ -194,7 +224,7 @@ def _in_order(subject: Subject) -> tuple[str, str, str]:
 def _entry(row: Sequence[Any]) -> Entry:
     kind, dataset, id_, generation, due_at, first_marked_at, observation, *rest = row
     seen = None if observation is None else _OBSERVATION.validate_json(observation)
-    return Entry(Subject(Kind(kind), dataset, id_), generation, due_at, first_marked_at, seen, *rest)
+    return Entry(Subject(_KINDS[kind], dataset, id_), generation, due_at, first_marked_at, seen, *rest)
 
 
 def _save(connection: Connection, entries: Collection[Entry]) -> None:

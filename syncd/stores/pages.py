@@ -22,10 +22,11 @@ from syncd.stores.answers import Entry, Page
 
 log = structlog.get_logger()
 
-_KEY, _SIZE = re.compile("<Key>([^<]*)</Key>"), re.compile("<Size>([0-9]+)</Size>")
+_KEY, _SIZE = re.compile("<Key>([^<]*)</Key>"), re.compile("<Size>([0-9]{1,19})</Size>")
 _ETAG = re.compile('<ETag>(?:&quot;|&#34;|")?([^<&"]+)(?:&quot;|&#34;|")?</ETag>')
 _QUOTES = {"&quot;": '"', "&apos;": "'", "&#34;": '"', "&#x22;": '"', "&#39;": "'"}
 _OTHER = re.compile(rf"&(?!(?:amp|lt|gt|{'|'.join(quote[1:-1] for quote in _QUOTES)});)")
+_DIGITS = re.compile("[0-9]{1,19}")
 _MORE = re.compile("<NextContinuationToken>([^<]*)<")
 _UNREADABLE = "a page of the listing cannot be read"
 
@@ -127,7 +128,13 @@ def _blobs(root: Element) -> Iterator[Entry]:
             continue
         key = unquote(name.text) if name.get("Encoded") == "true" else name.text
         etag = facts.findtext("Etag", "").strip('"') or None
-        yield key, etag, int(facts.findtext("Content-Length") or 0), blob.findtext("VersionId")
+        yield key, etag, _size(facts.findtext("Content-Length") or "0"), blob.findtext("VersionId")
+
+
+def _size(text: str) -> int:
+    if not _DIGITS.fullmatch(text):
+        raise Retryable(f"{_UNREADABLE}: a size is no number")
+    return int(text)
 
 
 def read_gcs(body: bytes) -> Page:

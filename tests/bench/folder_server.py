@@ -1,9 +1,9 @@
 """The two that the bench `folder` compares, each a process of its own that watches a folder.
 
-`python -m tests.bench.folder_server bare|ours HOME FOLDER`: prints a line once it watches. `bare` is a watchdog observer
-that notes the names of files whose writer closed them; their number is asked for by an empty line on standard input.
-`ours` is the daemon's folder source with its reconcile on the SQLite state, without the workers, which have no
-annotator here; its marks are in the state file.
+`python -m tests.bench.folder_server bare|ours HOME FOLDER`: prints a line once it watches. `bare` is a watchdog
+observer as it is by default, of all kinds of events, whose handler notes the names of files; how many is asked for by
+an empty line on standard input. `ours` is the daemon's folder source with its reconcile on the SQLite state, without
+the workers, which have no annotator here; its marks are in the state file.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from watchdog.events import FileClosedEvent, FileSystemEvent, FileSystemEventHandler
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from syncd.config import load_config
@@ -43,21 +43,22 @@ class _Names(FileSystemEventHandler):
     """All that a handler of one's own has to do."""
 
     def __init__(self) -> None:
-        self.closed: set[str | bytes] = set()
+        self.files: set[str | bytes] = set()
 
-    def on_closed(self, event: FileSystemEvent) -> None:
-        """A writer closed it."""
-        self.closed.add(event.src_path)
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Of a file written before its new directory is watched, it tells only that it is there."""
+        if not event.is_directory:
+            self.files.add(event.src_path)
 
 
 def bare(folder: str) -> None:
     """Watch, and tell how many there were."""
     names, observer = _Names(), Observer()
-    observer.schedule(names, folder, recursive=True, event_filter=[FileClosedEvent])
+    observer.schedule(names, folder, recursive=True)
     observer.start()
     _say("watching")
     for _ in sys.stdin:
-        _say(str(len(names.closed)))
+        _say(str(len(names.files)))
 
 
 async def ours(home: Path, folder: str) -> None:

@@ -30,6 +30,7 @@ _CONFIG = """
 data_dir = "{folder}/data"
 [receiver]
 port = {port}
+admin = ""
 [buckets.photos]
 url = "s3://photos"
 [buckets.uploads]

@@ -1,4 +1,4 @@
-"""Which traces a subject carries through the state, since when it waits, and what is said of lost claims: every store."""
+"""Which traces a subject carries through the state, since when it waits, and how many claims were lost."""
 
 from dataclasses import replace
 
@@ -44,7 +44,8 @@ async def test_of_many_the_first_and_the_last_are_kept(state: StateStore) -> Non
 async def test_a_try_that_failed_goes_on_in_its_trace_and_one_that_was_done_begins_anew(state: StateStore) -> None:
     await mark(state, 1)
     await state.settle([Settlement(await claim(state), Outcome.AGAIN)])
-    assert (again := await claim(state)).traces == (trace(1),)
+    again = await claim(state)
+    assert again.traces == (trace(1),)
     await state.settle([Settlement(again, Outcome.DONE)])
     await mark(state, 2)
     assert (await claim(state)).traces == (trace(2),)

@@ -163,9 +163,15 @@ class World:
     """Everything, connected. `store` is the bucket, `person` the dataset with a person's hooks."""
 
     def __init__(
-        self, *, on_change: str = "new-task", on_delete: str = "keep", xml: str = XML, after_changes: int = 100
+        self,
+        *,
+        on_change: str = "new-task",
+        on_delete: str = "keep",
+        xml: str = XML,
+        after_changes: int = 100,
+        clock: FakeClock | None = None,
     ) -> None:
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.state = MemoryState(self.clock)
         self.store = MemoryStore(BUCKET, self.clock)
         self.annotator = FaultyAnnotator(self.clock)

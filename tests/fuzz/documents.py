@@ -85,7 +85,7 @@ def _seal(data: bytes) -> None:
 
 def _config(data: bytes) -> None:
     with suppress(ConfigError):
-        assert parse_label_config(data.decode("utf-8", "replace")).controls
+        assert parse_label_config(data.decode("utf-8", "replace")).hash
 
 
 # ---------------------------------------------------------------- of annotators

@@ -1,12 +1,16 @@
 """Many seeds of the fault simulation, or one with every step. Exit 1 where something was lost, doubled or wrong.
 
-usage: python -m tests.simulate [--seeds 10000] [--from N] [--seed N] [--paused]
+usage: python -m tests.simulate [--seeds 10000] [--from N] [--seed N] [--paused] [--sql] [--jobs N]
 """
 
 import argparse
+import os
 import sys
-import time
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 
 from tests.simulate.simulation import Outcome, simulate
 
@@ -20,34 +24,43 @@ def main() -> int:
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="N", help="the first of them (default: 0)")
     parser.add_argument("--seed", type=int, metavar="N", help="only this one, with every step")
     parser.add_argument("--paused", action="store_true", help="processes may sleep past their leases")
+    parser.add_argument("--sql", action="store_true", help="on SQLite instead of the state in memory")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many seeds at once (default: 1)")
     options = parser.parse_args()
+    play = partial(simulate, paused=options.paused, sql=options.sql)
     if options.seed is not None:
-        return one(options.seed, paused=options.paused)
-    return many(range(options.first, options.first + options.seeds), paused=options.paused)
+        return one(play(options.seed))
+    return many(play, range(options.first, options.first + options.seeds), options.jobs)
 
 
-def one(seed: int, *, paused: bool) -> int:
+def one(outcome: Outcome) -> int:
     """Show every step of a seed."""
-    outcome = simulate(seed, paused=paused)
     say("\n".join(outcome.trace))
     say(story(outcome))
     return bool(outcome.wrongs)
 
 
-def many(seeds: range, *, paused: bool) -> int:
+def many(play: Callable[[int], Outcome], seeds: range, jobs: int) -> int:
     """Run seeds; show those that fail, and at the end what was done to the world."""
     counts: Counter[str] = Counter()
-    failed: list[int] = []
-    began = time.process_time()
-    for seed in seeds:
-        outcome = simulate(seed, paused=paused)
-        counts += outcome.counts
-        if outcome.wrongs:
-            failed.append(seed)
-            say(story(outcome) if len(failed) <= SHOWN else f"seed {seed} failed too; again: {outcome.again}")
+    failed = 0
+    began = _cpu()
+    with ProcessPoolExecutor(jobs) if jobs > 1 else nullcontext() as pool:
+        for outcome in pool.map(play, seeds, chunksize=20) if pool else map(play, seeds):
+            counts += outcome.counts
+            if outcome.wrongs:
+                failed += 1
+                seed = f"seed {outcome.seed} failed too; again: {outcome.again}"
+                say(story(outcome) if failed <= SHOWN else seed)
     say(summary(counts))
-    say(f"{len(seeds)} seeds, {len(failed)} failed, {time.process_time() - began:.0f} s CPU")
+    say(f"{len(seeds)} seeds, {failed} failed, {_cpu() - began:.0f} s CPU")
     return bool(failed)
+
+
+def _cpu() -> float:
+    """Seconds of this process and of those that it waited for."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def summary(counts: Counter[str]) -> str:

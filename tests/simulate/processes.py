@@ -13,9 +13,8 @@ from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any
 
 from syncd.domain.errors import Retryable, SyncdError
-from syncd.flows.reconcile import Caution, reconcile_changes, reconcile_objects, reconcile_tasks
-from tests.flows.world import BUCKET, World
 from tests.simulate.scheduler import RESTS, Scheduler
+from tests.simulate.world import SimulatedWorld
 
 WRITES = frozenset(
     {
@@ -33,7 +32,7 @@ WRITES = frozenset(
         "commit",
         "committed",
     }
-    | {"ensure_dataset", "import_tasks", "retire", "restore", "give"}
+    | {"ensure_dataset", "import_tasks", "retire", "restore", "give", "announce", "attempted", "deliver"}
 )
 """Calls that change something, and so may have done it when their answer is lost."""
 SLOW = frozenset({"import_tasks"})
@@ -85,25 +84,20 @@ class GatedAnnotator(Gated):
 class Process:
     """One life of one process: its workers, and at times a look at everything."""
 
-    def __init__(self, name: str, world: World, scheduler: Scheduler) -> None:
+    def __init__(self, name: str, world: SimulatedWorld, scheduler: Scheduler) -> None:
         self.name, self._scheduler = name, scheduler
         self._world: Any = copy.copy(world)
-        self._world.state = self._gated(world.state)
-        self._world.snapshots = self._gated(world.snapshots)
+        for port in ("state", "snapshots", "store", "target"):
+            setattr(self._world, port, Gated(getattr(world, port), name, scheduler))
+        annotator = GatedAnnotator(world.annotator, name, scheduler)
         self._world.dataset = replace(
-            world.dataset,
-            state=self._world.state,
-            annotator=GatedAnnotator(world.annotator, name, scheduler),
-            stores={BUCKET: self._gated(world.store)},
-            _remote=None,
-            _opening=asyncio.Lock(),
+            world.dataset, state=self._world.state, annotator=annotator, _remote=None, _opening=asyncio.Lock()
         )
+        self._world.connect()
+        self._world.opened()
         self._workers = self._world.workers()
         self._works = asyncio.create_task(self._work())
         self._looks: asyncio.Task[None] | None = None
-
-    def _gated(self, inner: Any) -> Any:
-        return Gated(inner, self.name, self._scheduler)
 
     async def _work(self) -> None:
         while True:
@@ -120,17 +114,16 @@ class Process:
             self._looks = asyncio.create_task(self._look())
 
     async def _look(self) -> None:
-        dataset = self._world.dataset
         with suppress(SyncdError):  # tried again at the next look
-            await reconcile_objects(dataset, dataset.stores[BUCKET], Caution())
-            await reconcile_changes(dataset, Caution())
-            await reconcile_tasks(dataset, Caution())
+            await self._world.look()
 
     async def kill(self) -> None:
         """End as `kill -9` does. A request that was sent may still be done by the other side."""
-        for task in (self._works, *self._workers._running, *filter(None, [self._looks])):
-            task.cancel()
-        await self._scheduler.settle()
+        tasks = [self._works, *self._workers._running, *filter(None, [self._looks])]
+        while any(not task.done() for task in tasks):
+            for task in tasks:
+                task.cancel()  # again and again: what a job would do at its end is not done
+            await self._scheduler.settle()
 
     def check(self) -> None:
         """Raise the bug that ended a job of it, if any did."""

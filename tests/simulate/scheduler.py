@@ -32,6 +32,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Seconds of the clock."""
         return self.clock.now()
 
+    def run_in_executor(self, _: Any, work: Callable[..., Any], *args: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
+        """What would be done in a thread is done here: threads come back when they like."""
+        future = self.create_future()
+        try:
+            future.set_result(work(*args))
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            future.set_exception(error)
+        return future
+
 
 @dataclass(eq=False)
 class Parked:

@@ -3,24 +3,30 @@
 import asyncio
 import logging
 import random
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import structlog
 
-from syncd.domain.planning import OnChange, OnDelete
+from syncd.ports import StateStore
+from syncd.state import open_state
 from tests.clock import FakeClock
-from tests.flows.test_histories import TEXT
-from tests.flows.world import BUCKET, NAME, XML, World
+from tests.flows.world import NAME
 from tests.simulate.expected import wrongs
 from tests.simulate.processes import Process
 from tests.simulate.scheduler import DONE, Parked, Scheduler, VirtualLoop
 from tests.simulate.surroundings import LaggingAnnotator, Surroundings
+from tests.simulate.world import SimulatedWorld
 
 Weights = dict[str, float]
 STEPS = 500
-OFTEN = {"import_tasks": 4, "commit": 4, "stage": 2, "retire": 4, "restore": 4, "claim": 0.3}
+OFTEN = {"import_tasks": 4, "commit": 4, "amend": 4, "fulfil": 3, "stage": 2, "retire": 4, "restore": 4, "claim": 0.3}
+OFTEN |= {"give": 4, "given": 4, "deliver": 4, "announce": 4}
 """How much more often than others a call meets a fault."""
+QUICK = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where a disk's writes cost nothing."""
 NAPS = (1.0, 5.0, 20.0, 61.0, 300.0)
 """How far the clock goes at once (s) while no process has anything under way."""
 
@@ -38,50 +44,65 @@ class Outcome:
     @property
     def again(self) -> str:
         """How to see this seed again."""
-        return f"python -m tests.simulate --seed {self.seed}" + (" --paused" if "paused" in self.title else "")
+        options = {"paused": " --paused", "on SQLite": " --sql"}
+        chosen = "".join(option for word, option in options.items() if word in self.title)
+        return f"python -m tests.simulate --seed {self.seed}{chosen}"
 
 
-def simulate(seed: int, *, paused: bool = False) -> Outcome:
-    """Play one seed. `paused`: processes may sleep past their leases, and imports take as long as they like."""
+def simulate(seed: int, *, paused: bool = False, sql: bool = False) -> Outcome:
+    """Play one seed.
+
+    `paused`: processes may sleep past their leases, and imports take as long as they like. `sql`: on SQLite instead of
+    the state in memory.
+    """
     clock = FakeClock()
     before, quiet = random.getstate(), structlog.get_config()
     random.seed(seed)  # the product's jitter
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as runner:
-            return runner.run(Simulation(seed, clock, paused=paused).run())
+            return runner.run(_on_sql(seed, clock, paused) if sql else Simulation(seed, clock, paused=paused).run())
     finally:
         random.setstate(before)
         structlog.configure(**quiet)
 
 
+async def _on_sql(seed: int, clock: FakeClock, paused: bool) -> Outcome:
+    """In a file that is not worth a disk's time."""
+    with tempfile.TemporaryDirectory(dir=QUICK) as folder:
+        state = await open_state(Path(folder) / "state.db", clock)
+        try:
+            return await Simulation(seed, clock, paused=paused, state=state).run()
+        finally:
+            await state.close()
+
+
 class Simulation:
     """The world of one seed, and the choices that the seed makes in it."""
 
-    def __init__(self, seed: int, clock: FakeClock, *, paused: bool) -> None:
+    def __init__(self, seed: int, clock: FakeClock, *, paused: bool, state: StateStore | None = None) -> None:
         self.seed, self.clock, self.paused = seed, clock, paused
         self.chance = random.Random(seed)
         self.scheduler = Scheduler(clock)
         self.wrongs: list[str] = []
         self.faults = self.chance.choice((0.0, 0.02, 0.05, 0.15))
         self.crashes = self.chance.choice((0.0, 0.005, 0.02))
-        self.world = self._world()
+        self.world = self._world(state)
         self.around = Surroundings(self.world, self.chance, self.scheduler.note)
         self.world.store = self.around.bucket
-        self.world.dataset = replace(self.world.dataset, stores={BUCKET: self.around.bucket})
+        self.world.connect()
+        self.world.opened()
         self.processes: list[Process] = []
         self.asleep: Counter[str] = Counter()
         """For how many steps more a process does nothing, as under SIGSTOP."""
 
-    def _world(self) -> World:
-        on_change, on_delete = self.chance.choice(list(OnChange)), self.chance.choice(list(OnDelete))
-        xml, after = self.chance.choice((XML, XML, TEXT)), self.chance.choice((1, 3, 100))
+    def _world(self, state: StateStore | None) -> SimulatedWorld:
+        world = SimulatedWorld(self.chance, self.clock, state)
         lag = self.chance.choice((0.0, 0.5, 10.0))
-        world = World(on_change=on_change, on_delete=on_delete, xml=xml, after_changes=after)
         world.annotator = LaggingAnnotator(self.clock, lag, self._imported)
         world.dataset = replace(world.dataset, annotator=world.annotator)
-        kind = "texts" if xml == TEXT else "images"
-        self.title = f"{on_change} {on_delete} {kind}, lag {lag}, faults {self.faults}, crashes {self.crashes}"
+        self.title = f"{world.on_change} {world.on_delete} {world.kind}, lag {lag}"
+        self.title += f", faults {self.faults}, crashes {self.crashes}" + (", on SQLite" if state else "")
         if self.paused:
             self.title += ", paused"
         return world
@@ -114,6 +135,7 @@ class Simulation:
             "person": 0.9,
             "notification": 2,
             "time": 1.5,
+            "import": 0.2,
             "look": 0.15,
             "sleep": 0.5 if self.paused else 0,
             "late": 0.5 if self.scheduler.late else 0,
@@ -126,6 +148,8 @@ class Simulation:
                 await (self.around.write if self.chance.random() < 0.7 else self.around.delete)()
             case "person":
                 await self.around.work()
+            case "import":
+                await self.around.bring()
             case "notification":
                 await self.around.notify()
             case "time":
@@ -143,7 +167,7 @@ class Simulation:
         self.asleep -= Counter(set(self.asleep))
         awake = [waiting for waiting in self.scheduler.parked if waiting.process not in self.asleep]
         busy = [waiting for waiting in awake if not waiting.rests]
-        resting = [waiting for waiting in awake if waiting.rests] if self._anything_due() else []
+        resting = [waiting for waiting in awake if waiting.rests] if await self._anything_due() else []
         among = busy if not resting or (busy and self.chance.random() < 0.85) else resting
         if not among:
             return
@@ -153,9 +177,8 @@ class Simulation:
         else:
             await self.scheduler.let(waiting, self._verdict(waiting))
 
-    def _anything_due(self) -> bool:
-        now = self.clock.now()
-        return any(e.ready_at is not None and e.ready_at <= now for e in self.world.state._entries.values())
+    async def _anything_due(self) -> bool:
+        return await self.world.first_ready() <= self.clock.now()
 
     def _strikes(self, waiting: Parked, rate: float) -> bool:
         """Whether a fault comes now. They fall where something is changed, and most on what is rare."""
@@ -215,6 +238,6 @@ class Simulation:
         self.scheduler.note("world", "comes to rest")
         self.clock.advance(700)
         for _ in range(3):
-            await self.world.reconcile(force=True)
+            await self.world.look(force=True)
             await self.world.work(seconds=70)
         assert await self.world.state.get(f"remote:{NAME}")

@@ -2,17 +2,32 @@
 
 import hashlib
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from syncd.annotators.memory import MemoryAnnotator
 from syncd.annotators.memory_person import Task
-from syncd.domain.model import Kind, Mark, NewTask, ObjectRef, Observation, RowStatus, Subject
-from syncd.ports import Changed, Seen
+from syncd.domain.model import (
+    Annotation,
+    AnswerKind,
+    ImportedAnswer,
+    Kind,
+    Mark,
+    NewTask,
+    ObjectRef,
+    Observation,
+    Record,
+    RowStatus,
+    Subject,
+)
+from syncd.domain.planning import of_another
+from syncd.ports import Changed, Seen, TaskHeader
 from syncd.stores.memory import MemoryStore
 from tests.clock import FakeClock
-from tests.flows.world import BUCKET, CAT, DOG, NAME, UNICORN, FaultyAnnotator, FaultyDataset, World
+from tests.flows.world import BUCKET, CAT, DOG, NAME, UNICORN, FaultyAnnotator, FaultyDataset
+from tests.simulate.world import SIDECAR, SimulatedWorld
 
 KEYS = ("a.jpg", "b.jpg", "c.jpg", "d/e.jpg")
 Sender = str
@@ -34,15 +49,30 @@ class Bucket(MemoryStore):
         self.ever[key, etag] = data
         return ObjectRef(self.bucket, key), self._observe(key)
 
-    def etag(self, key: str) -> str | None:
-        """Of the version that is there."""
-        return self._objects[key][1] if key in self._objects else None
+    def now(self, key: str) -> "Origin | None":
+        """The version that is there."""
+        etags = {name: etag for name, (_, etag) in self._objects.items()}
+        return Origin(key, etags[key], etags.get(key + SIDECAR, "")) if key in etags else None
 
 
-def origin(task: Task) -> tuple[str, str]:
-    """Key and etag of the object version that a task is of."""
-    said = task.new.meta["syncd"]
-    return said["key"], said["etag"]
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which version of which object a task or a record is of."""
+
+    key: str
+    etag: str
+    sidecar: str = ""
+
+    @classmethod
+    def of_task(cls, task: Task) -> "Origin":
+        """As the task says."""
+        said = task.new.meta["syncd"]
+        return cls(said["key"], said["etag"], "".join(part["etag"] for part in said.get("parts", {}).values()))
+
+    @classmethod
+    def of_record(cls, record: Record) -> "Origin":
+        """As our record says."""
+        return cls(record.ref.key, record.etag or "", "".join(part.etag or "" for part in record.parts))
 
 
 class LaggingDataset(FaultyDataset):
@@ -68,6 +98,11 @@ class LaggingDataset(FaultyDataset):
             self.touch(id_)
         self.imported()
         return ids
+
+    async def give(self, task: TaskHeader, answers: Sequence[ImportedAnswer]) -> bool:
+        """As the port says."""
+        self.touch(task.task_id)
+        return await self.inner.give(task, answers)
 
     async def find_by_marker(self, marker: str) -> dict[str, str]:
         """As the port says."""
@@ -104,13 +139,17 @@ class LaggingAnnotator(FaultyAnnotator):
 class Surroundings:
     """The bucket and the people, and the notifications on their way; all choices are the seed's."""
 
-    def __init__(self, world: World, chance: random.Random, note: Callable[[str, str], None]) -> None:
+    def __init__(self, world: SimulatedWorld, chance: random.Random, note: Callable[[str, str], None]) -> None:
         self.world, self.chance, self._note = world, chance, note
         self.bucket = Bucket(BUCKET, world.clock)
         self.sender = chance.choice(SENDERS)
-        self.events: list[tuple[str, Mark]] = []
-        self.deleted_by_people: set[tuple[str, str]] = set()
-        """Key and etag of the tasks that people deleted."""
+        self.events: list[tuple[str, list[Mark]]] = []
+        self.deleted_by_people: set[Origin] = set()
+        """Versions whose tasks people deleted."""
+        self.brought: dict[str, ImportedAnswer] = {}
+        """Answers from elsewhere, by the name that their regions carry."""
+        self.undone: set[str] = set()
+        """Names of those that people corrected or deleted since."""
         self._count = 0
 
     @property
@@ -123,24 +162,35 @@ class Surroundings:
 
     async def write(self) -> None:
         """An object is written, or written over."""
-        key, data = self.chance.choice(KEYS), b"%d" % self.chance.randint(1, 4)
+        key, number = self._key(), self.chance.randint(1, 4)
+        data = b'{"n": "%d"}' % number if key.endswith(SIDECAR) else b"%d" % number
         ref, seen = self.bucket.put(key, data)
-        self._happened(f"{key} is written as {seen.etag}", Mark(_subject(ref), self._told(seen)))
+        self._happened(f"{key} is written as {seen.etag}", ref, self._told(seen))
 
     async def delete(self) -> None:
         """An object is deleted, perhaps one that is not there."""
+        ref, seen = self.bucket.delete(self._key())
+        self._happened(f"{ref.key} is deleted", ref, self._told(seen))
+
+    def _key(self) -> str:
         key = self.chance.choice(KEYS)
-        ref, seen = self.bucket.delete(key)
-        self._happened(f"{key} is deleted", Mark(_subject(ref), self._told(seen)))
+        return key + SIDECAR if self.world.layout.sidecar and self.chance.random() < 0.4 else key
 
     def _told(self, seen: Observation) -> Observation:
         self._count += 1
         silent = self.sender == "silent" or (self.sender == "mixed" and self._count % 3 == 0)
         return Observation(seen.observed_at) if silent else replace(seen, sequencer=f"s3:{self._count:04X}")
 
-    def _happened(self, what: str, mark: Mark) -> None:
+    def _happened(self, what: str, ref: ObjectRef, told: Observation) -> None:
+        marks = [
+            Mark(Subject(Kind.OBJECT, name, about.id), told if about == ref else of_another(told))
+            for name, about in self.world.routes.subjects(ref)
+        ]
+        self._happens(what, marks)
+
+    def _happens(self, what: str, marks: list[Mark]) -> None:
         self._note("world", what)
-        self.events.append((what, mark))
+        self.events.append((what, marks))
         self.world.clock.advance(0.01)
 
     # ------------------------------------------------------------ notifications
@@ -154,12 +204,24 @@ class Surroundings:
             return
         index = self.chance.randrange(len(self.events))
         fate = self.chance.choices(("arrives", "arrives, and will again", "is lost"), (6, 2, 1))[0]
-        what, mark = self.events[index]
+        what, marks = self.events[index]
         if fate != "arrives, and will again":
             self.events.pop(index)
         self._note("sender", f"{what}: {fate}")
         if fate != "is lost":
-            await self.world.state.mark([mark])
+            await self.world.state.mark(marks)
+
+    # ------------------------------------------------------------ answers from elsewhere
+
+    async def bring(self) -> None:
+        """Somebody imports an answer or a model's, as `syncd import` does; perhaps one that was imported before."""
+        key, kind = self.chance.choice(KEYS), self.chance.choice(list(AnswerKind))
+        name = f"import-{self.chance.randint(1, 6)}-{kind}-{key}"
+        region = {**self.chance.choice([CAT, DOG])[0], "meta": {"text": [name]}}
+        answer = self.brought.setdefault(name, ImportedAnswer(ObjectRef(BUCKET, key), kind, (region,), "m"))
+        self._note("import", name)
+        await self.world.state.want(NAME, [answer])
+        await self.world.state.mark([Mark(Subject(Kind.OBJECT, NAME, answer.ref.id))])
 
     # ------------------------------------------------------------ people
 
@@ -174,10 +236,11 @@ class Surroundings:
         deed = self.chance.choice(deeds)
         self._do(deed, id_, self.chance.choice([CAT, DOG, UNICORN]), answered)
         self.dataset.touch(id_)
-        self._happened(f"a person {deed} task {id_}", Mark(Subject(Kind.TASK, NAME, id_)))
+        self._happens(f"a person {deed} task {id_}", [Mark(Subject(Kind.TASK, NAME, id_))])
 
     def _do(self, deed: str, id_: str, result: list[dict[str, Any]], answered: Sequence[str]) -> None:
         person = self.world.person
+        annotations = person.work[id_].annotations
         match deed:
             case "submits":
                 person.submit(id_, result)
@@ -186,13 +249,18 @@ class Surroundings:
             case "leaves a draft of":
                 person.draft(id_, result)
             case "corrects an answer of":
-                person.update_annotation(self.chance.choice(answered), result)
+                self.undone |= imports_of([annotations[one := self.chance.choice(answered)]]).keys()
+                person.update_annotation(one, result)
             case "deletes an answer of":
-                person.delete_annotation(self.chance.choice(answered))
+                self.undone |= imports_of([annotations[one := self.chance.choice(answered)]]).keys()
+                person.delete_annotation(one)
             case _:
-                self.deleted_by_people.add(origin(person.work[id_]))
+                self.deleted_by_people.add(Origin.of_task(person.work[id_]))
+                self.undone |= imports_of(annotations.values()).keys()
                 person.delete_task(id_)
 
 
-def _subject(ref: ObjectRef) -> Subject:
-    return Subject(Kind.OBJECT, NAME, ref.id)
+def imports_of(answers: Iterable[Annotation | ImportedAnswer]) -> Counter[str]:
+    """How often which answers from elsewhere are among these."""
+    regions = (region for answer in answers for region in answer.result)
+    return Counter(text for region in regions for text in region.get("meta", {}).get("text", []))

@@ -22,7 +22,8 @@ PHOTO = ObjectRef("s3://photos", "cat 1.jpg")
 # A row of each table of the first shape that was released.
 ROWS = (
     """INSERT INTO subjects
-       (kind, dataset, id, generation, due_at, first_marked_at, observation, attempts, token, reason, ready_at) VALUES ('task', 'pets', '17', 3, 5.5, 4.5, '{"observed_at": 1.5, "etag": "e"}', 2, '', 'slow', 5.5)""",
+           (kind, dataset, id, generation, due_at, first_marked_at, observation, attempts, token, reason, ready_at)
+       VALUES ('task', 'pets', '17', 3, 5.5, 4.5, '{"observed_at": 1.5, "etag": "e"}', 2, '', 'slow', 5.5)""",
     """INSERT INTO records (dataset, task_key, task_id, task_number, bucket, key, etag, version_id, size, serial, state)
        VALUES ('pets', 'k', '17', 17, 's3://photos', 'cat 1.jpg', 'e', NULL, 7, 0, 'active')""",
     "INSERT INTO intents (dataset, marker, created_at, placements) VALUES ('pets', 'm', 1.0, '[]')",

@@ -111,9 +111,12 @@ async def test_a_mark_of_another_process_ends_a_wait(postgres_url: str) -> None:
 
 
 async def _until_listening(state: SqlState) -> None:
-    """A wait begins to listen, and is woken once it does."""
+    """The first wait begins to listen."""
+    bell = state._bell
+    assert isinstance(bell, postgres_bell.PostgresBell)
+    bell.ticket()
     async with asyncio.timeout(10):
-        await state.wait(3600)
+        await bell.listening.wait()
 
 
 async def test_listening_goes_on_after_its_connection_was_lost(
@@ -123,8 +126,9 @@ async def test_listening_goes_on_after_its_connection_was_lost(
     ours, theirs = await open_state(postgres_url, StoppedClock()), await open_state(postgres_url, SystemClock())
     await _until_listening(ours)
     postgres.execute(TERMINATE)
+    await asyncio.sleep(0.005)
+    await _until_listening(ours)
     async with asyncio.timeout(10):
-        await ours.wait(3600)  # woken when it listens again: something may have been missed
         waiting = asyncio.create_task(ours.wait(3600))
         await asyncio.sleep(0.05)
         await theirs.mark([task(1)])

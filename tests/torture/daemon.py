@@ -16,7 +16,15 @@ from typing import Any, NoReturn
 
 from tests.torture.failpoints import Fuse, install
 
-_HEAVY = ("pyarrow.dataset", "syncd.annotators.label_studio", "syncd.service.daemon", "syncd.sources.seaweedfs")
+_HEAVY = (
+    "aiobotocore.session",
+    "obstore.store",
+    "pyarrow.dataset",
+    "syncd.annotators.label_studio",
+    "syncd.cli",
+    "syncd.clouds.aws",
+    "syncd.sources.seaweedfs",
+)
 
 
 def main() -> None:

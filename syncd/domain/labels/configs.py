@@ -85,8 +85,8 @@ class ObjectTag:
 class LabelConfig:
     """A parsed label config. `hash`: sha256 (hex) of `canonical`, blind to layout, comments and attribute order.
 
-    `variables`: the keys that task data must hold. `relations`: names for relations; empty allows any. What follows from
-    these is worked out once: it is asked for with every object.
+    `variables`: the keys that task data must hold. `relations`: names for relations; empty allows any. What follows
+    from these is worked out once: it is asked for with every object.
     """
 
     canonical: str

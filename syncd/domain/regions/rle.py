@@ -14,11 +14,15 @@ _SIZES = (3, 4, 8, 16)  # bits of a run's length, as Label Studio's converter wr
 _RUN = re.compile(rb"\x00+|\x01+")
 
 
-def read_rle(rle: Iterable[int]) -> bytes:
-    """The RGBA bytes. ValueError: it is cut off, or its values are no bytes."""
-    data = bytes(rle)
-    bits = _Bits(data)
+def read_rle(rle: Iterable[int], expected: int) -> bytes:
+    """The RGBA bytes. ValueError: it is cut off, its values are no bytes, or there are not as many as expected.
+
+    So many are expected, for a few bytes of a run say thousands.
+    """
+    bits = _Bits(bytes(rle))
     count, word = bits.read(32), bits.read(5) + 1
+    if count != expected:
+        raise ValueError(f"{count} values instead of {expected}")
     sizes = [bits.read(4) + 1 for _ in range(4)]
     if word != 8:
         raise ValueError(f"values of {word} bits instead of 8")
@@ -34,10 +38,7 @@ def read_rle(rle: Iterable[int]) -> bytes:
 
 def read_mask(rle: Iterable[int], width: int, height: int) -> bytes:
     """One byte for each pixel, row by row: 1 where the mask is, else 0. ValueError: it is none of that size."""
-    pixels = read_rle(rle)
-    if len(pixels) != 4 * width * height:
-        raise ValueError(f"{len(pixels)} values instead of {width} x {height} x 4")
-    return pixels[3::4].translate(_PRESENT)
+    return read_rle(rle, 4 * width * height)[3::4].translate(_PRESENT)
 
 
 def write_mask(pixels: bytes) -> tuple[int, ...]:

@@ -3,19 +3,23 @@
 Memory grows only with the tasks that are not as they should be.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
 
 from syncd.domain.model import Kind, Mark, Record, Subject, TaskState
+from syncd.domain.planning import OnChange, same_version
 from syncd.flows.context import Dataset
 from syncd.flows.merge import merge_join
+from syncd.flows.rebuild import record_of
 from syncd.flows.reconcile.findings import Caution, Findings
-from syncd.ports import TaskHeader
+from syncd.ports import TaskHeader, TaskLineage
 
 log = structlog.get_logger()
+
+_THERE = (TaskState.ACTIVE, TaskState.IN_DOUBT, TaskState.RETIRED)
 
 
 # ---------------------------------------------------------------- changed tasks
@@ -58,8 +62,9 @@ async def reconcile_tasks(dataset: Dataset, caution: Caution) -> Findings:
 
     Tasks a person deleted are marked (their rows leave the next version). Tasks made twice for one key, which
     an import that was cut off and finished late can leave behind, are retired: deleted where nobody worked on
-    them. Those that are in work there and not here, or the other way round, are decided anew. Tasks under a key we do
-    not know are only counted.
+    them. Those that are in work there and not here, or the other way round, are decided anew. Tasks of objects that
+    we have forgotten, or never knew of because their import was given up before it came, are taken in again; others
+    under a key we do not know are only counted.
     """
     findings = Findings()
     gone: list[str] = []
@@ -81,7 +86,7 @@ async def reconcile_tasks(dataset: Dataset, caution: Caution) -> Findings:
         await dataset.state.mark(_task_marks(dataset, gone))
     if doubtful and not caution.dry_run:
         await _decide_anew(dataset, doubtful)
-    await _retire_doubled(dataset, unknown, findings, caution)
+    await _settle_unknown(dataset, unknown, findings, caution)
     return findings
 
 
@@ -121,18 +126,63 @@ async def _decide_anew(dataset: Dataset, doubtful: Sequence[Record]) -> None:
     log.warning("task.doubted", dataset=dataset.name, tasks=len(ours))
 
 
-async def _retire_doubled(dataset: Dataset, unknown: dict[str, str], findings: Findings, caution: Caution) -> None:
+# ---------------------------------------------------------------- tasks without a record
+
+
+async def _settle_unknown(dataset: Dataset, unknown: dict[str, str], findings: Findings, caution: Caution) -> None:
     """Of the tasks without a record, those whose key has its task already are doubles."""
     # In this order: a task recorded in between, by an import under way, must be seen as recorded.
     keys = await dataset.state.task_keys(dataset.name, list(set(unknown.values())))
     recorded = await dataset.state.by_task(dataset.name, list(unknown))
-    doubled = []
+    orphaned: dict[str, str] = {}
+    doubled: dict[str, str] = {}
     for task_id, key in unknown.items():
         if not any(r.task_key == key for r in recorded.get(task_id, [])):
             findings.count("doubled" if key in keys else "orphaned", task_id)
-            doubled += [task_id] if key in keys else []
-    if doubled and not caution.dry_run:
+            (doubled if key in keys else orphaned)[task_id] = key
+    if not caution.dry_run:
+        doubled |= await _take_in(dataset, orphaned)
+        await _retire_doubled(dataset, doubled)
+
+
+async def _retire_doubled(dataset: Dataset, doubled: Mapping[str, str]) -> None:
+    if doubled:
         remote = await dataset.remote()
-        await remote.retire([TaskHeader(task_id, unknown[task_id]) for task_id in doubled], "made twice")
-        await dataset.state.mark(_task_marks(dataset, doubled))
+        await remote.retire([TaskHeader(task_id, key) for task_id, key in doubled.items()], "made twice")
+        await dataset.state.mark(_task_marks(dataset, list(doubled)))
         log.warning("task.doubled", dataset=dataset.name, tasks=len(doubled))
+
+
+async def _take_in(dataset: Dataset, orphaned: Mapping[str, str]) -> dict[str, str]:
+    """Record tasks whose import is not under way any more; returns those that are second ones of their version."""
+    intents = await dataset.state.intents(dataset.name) if orphaned else []
+    importing = {placement.task_key for intent in intents for placement in intent.placements}
+    wanted = {task_id for task_id, key in orphaned.items() if key not in importing}
+    doubled: dict[str, str] = {}
+    if not wanted:
+        return doubled
+    remote = await dataset.remote()
+    async for page in remote.lineages():  # all of them are asked for; but there is hardly ever one
+        for task in page:
+            record = record_of(dataset, task) if task.task_id in wanted and _is_of(dataset, task) else None
+            if record and not await _taken_in(dataset, record):
+                doubled[record.task_id] = record.task_key
+    return doubled
+
+
+def _is_of(dataset: Dataset, task: TaskLineage) -> bool:
+    said = task.meta.get("syncd")
+    return isinstance(said, dict) and said.get("dataset") == dataset.name
+
+
+async def _taken_in(dataset: Dataset, record: Record) -> bool:
+    """Whether there is no other in its place; then it is recorded, and its object planned anew."""
+    known = (await dataset.state.records(dataset.name, [record.ref])).get(record.ref, [])
+    there = [one for one in known if one.state in _THERE]
+    if any(same_version(one, record) or dataset.policy.on_change is OnChange.IGNORE for one in there):
+        return False
+    if await dataset.state.fulfil(None, [record]):
+        subjects = [Subject(Kind.OBJECT, dataset.name, record.ref.id), Subject(Kind.TASK, dataset.name, record.task_id)]
+        await dataset.state.mark([Mark(subject) for subject in subjects])
+        log.warning("task.taken_in", dataset=dataset.name, task=record.task_id, key=record.ref.key)
+    return True

@@ -1,12 +1,10 @@
-"""`damage`: the state file is damaged in many ways, and the documented ways back are gone.
+"""`damage`: the state file is damaged in many ways, and made anew as the message says: by `syncd state rebuild`.
 
-A damaged file refuses to start (exit 78) with the way back in its message, or stops the daemon so once the damage is
-met; it never goes on with it. A log (WAL) that is torn is no damage: what was not committed is not there. Afterwards
-every set is as it was.
+A daemon does not run on a damaged file: it refuses to start, or stops once it meets the damage (exit 78), and names the
+way back. A log (WAL) that is torn is no damage: what was not committed is not there. Afterwards every set is as it was.
 """
 
 import random
-import shutil
 import sqlite3
 import subprocess
 import time
@@ -34,12 +32,11 @@ Files = dict[str, bytes]
 
 @dataclass(frozen=True)
 class Way:
-    """A way to damage it. `refused`: the daemon must not run on it. `back`: how it is repaired."""
+    """A way to damage it. `refused`: the daemon must not run on what is left."""
 
     name: str
     damage: Callable[[Files, random.Random], Files]
     refused: bool = True
-    back: str = "recover"
 
 
 def _flipped(data: bytes, chance: random.Random, times: int, start: int = 0) -> bytes:
@@ -47,11 +44,6 @@ def _flipped(data: bytes, chance: random.Random, times: int, start: int = 0) -> 
     for _ in range(times):
         changed[chance.randrange(start, len(data))] ^= 1 << chance.randrange(8)
     return bytes(changed)
-
-
-def _whole(files: Files) -> bytes:
-    """The database with what is in its log."""
-    return files[""]
 
 
 def _overwritten(data: bytes, chance: random.Random) -> bytes:
@@ -62,36 +54,36 @@ def _overwritten(data: bytes, chance: random.Random) -> bytes:
 
 
 WAYS = (
-    Way("bytes flipped in every page", lambda f, c: {"": _flipped(_whole(f), c, len(f[""]) // PAGE * 8, 100)}),
-    Way("pages overwritten", lambda f, c: {"": _overwritten(_whole(f), c)}),
-    Way("cut in half", lambda f, _: {"": _whole(f)[: len(f[""]) // PAGE // 2 * PAGE]}),
-    Way("cut within a page", lambda f, _: {"": _whole(f)[: len(f[""]) // 2 + 1]}),
-    Way("header overwritten", lambda f, c: {"": c.randbytes(100) + _whole(f)[100:]}, back="rebuild"),
-    Way("replaced by rubbish", lambda f, c: {"": c.randbytes(len(f[""]))}, back="rebuild"),
-    Way("gone", lambda *_: {}, refused=False, back="rebuild"),
-    Way("log cut off", lambda f, _: f | {"-wal": f["-wal"][: len(f["-wal"]) // 2 + 7]}, refused=False, back=""),
-    Way("log flipped", lambda f, c: f | {"-wal": _flipped(f["-wal"], c, 40)}, refused=False, back=""),
+    Way("bytes flipped in every page", lambda f, c: {"": _flipped(f[""], c, len(f[""]) // PAGE * 8, 100)}),
+    Way("pages overwritten", lambda f, c: {"": _overwritten(f[""], c)}),
+    Way("cut in half", lambda f, _: {"": f[""][: len(f[""]) // PAGE // 2 * PAGE]}),
+    Way("cut within a page", lambda f, _: {"": f[""][: len(f[""]) // 2 + 1]}),
+    Way("header overwritten", lambda f, c: {"": c.randbytes(100) + f[""][100:]}),
+    Way("replaced by rubbish", lambda f, c: {"": c.randbytes(len(f[""]))}),
+    Way("gone", lambda *_: {}),
+    Way("log cut off", lambda f, _: f | {"-wal": f["-wal"][: len(f["-wal"]) // 2 + 7]}, refused=False),
+    Way("log flipped", lambda f, c: f | {"-wal": _flipped(f["-wal"], c, 40)}, refused=False),
 )
 
 
 def run(ground: Ground, options: Options) -> Outcome:
     """Each way in turn, from the state that a kill left behind; compared after each."""
-    chance, faults, notes = random.Random(options.seed), Counter[str](), list[str]()
+    chance, faults = random.Random(options.seed), Counter[str]()
     found = Comparison()
     with installed(ground, Setup(settle_imports=5)) as site:
         for number, way in enumerate(WAYS):
             life = _lived(site, options.seed + number)
-            files = {"": _checkpointed(site)} if way.back else _read(site)
+            files = {"": _checkpointed(site)} if way.refused else _read(site)
             _write(site, way.damage(files, chance))
             faults[way.name] += 1
             found.wrong += [f"{way.name}: {line}" for line in _refused(site, way)]
-            notes.append(f"{way.name}: {_repaired(site, way)}")
+            _repair(site, way)
             daemon = site.start()
             now = settled(site)
             found.sizes, found.wrong = now.sizes, found.wrong + [f"{way.name}: {line}" for line in now.wrong]
             site.kill(daemon)
             options.progress(number, len(WAYS), faults)
-    return Outcome("damage", faults, life.did, found, notes)
+    return Outcome("damage", faults, life.did, found)
 
 
 def _lived(site: Installation, seed: int) -> Life:
@@ -138,20 +130,11 @@ def _refused(site: Installation, way: Way) -> list[str]:
         return ["the daemon runs on a damaged state"]
     said = site.log()[before:]
     wrong = [] if code == CONFIG_ERROR else [f"exit {code}: {said[-500:]}"]
-    return wrong if "rebuild" in said or ".recover" in said else [*wrong, f"no way back is named: {said[-500:]}"]
+    return wrong if "syncd state rebuild" in said else [*wrong, f"no way back is named: {said[-500:]}"]
 
 
-def _repaired(site: Installation, way: Way) -> str:
-    """Go the documented way back; which it was."""
-    if way.back == "":
-        return "nothing to repair"
-    if way.back == "recover" and shutil.which("sqlite3"):
-        new = _file(site, ".new")
-        text = subprocess.run(["sqlite3", str(_file(site)), ".recover"], capture_output=True, check=False).stdout
-        subprocess.run(["sqlite3", str(new)], input=text, check=True, capture_output=True)
-        _write(site, {"": new.read_bytes()})
-        new.unlink()
-        return "sqlite3 .recover"
-    done = site.cli("state", "rebuild")
-    assert done.returncode == 0, done.stderr
-    return "syncd state rebuild"
+def _repair(site: Installation, way: Way) -> None:
+    """Go the documented way back."""
+    if way.refused:
+        done = site.cli("state", "rebuild")
+        assert done.returncode == 0, done.stderr
