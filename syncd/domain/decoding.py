@@ -40,7 +40,7 @@ def strict_json(text: bytes | str) -> Any:
         value = orjson.loads(raw)  # has a recursion limit of its own
     except orjson.JSONDecodeError as error:
         raise NotJsonError(f"line {error.lineno}, column {error.colno}: {error.msg}") from None
-    if not _is_flat(value):
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and not _is_flat(value):
         raise NotJsonError(f"it is nested more than {MAX_DEPTH} levels deep")
     return value
 

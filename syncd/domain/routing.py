@@ -162,8 +162,9 @@ class Route:
 
     def subject(self, ref: ObjectRef) -> ObjectRef | None:
         """What an event of this object of the bucket is about in the dataset; None: nothing."""
-        if not all(selection.accepts(ref.key) for selection in self.selections):
-            return None
+        for selection in self.selections:  # no generator: every event passes through here
+            if not selection.accepts(ref.key):
+                return None
         return self.layout.subject(ref) if self.layout else ref
 
 
@@ -181,8 +182,11 @@ class Routes:
 
     def subjects(self, ref: ObjectRef) -> tuple[tuple[str, ObjectRef], ...]:
         """The datasets that an event of this object concerns, and what of each it is about; none: nobody wants it."""
-        found = ((route.dataset, route.subject(ref)) for route in self._by_bucket.get(ref.bucket, ()))
-        return tuple(dict.fromkeys((dataset, about) for dataset, about in found if about))
+        found: dict[tuple[str, ObjectRef], None] = {}
+        for route in self._by_bucket.get(ref.bucket, ()):
+            if about := route.subject(ref):
+                found[route.dataset, about] = None
+        return tuple(found)
 
     def datasets(self, ref: ObjectRef) -> tuple[str, ...]:
         """The datasets this object belongs to, each once, in the order of the routes; none: nobody wants it."""

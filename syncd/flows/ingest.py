@@ -172,7 +172,8 @@ async def _import(
     placements = tuple(placement for _, placement, _ in batch)
     intent = Intent(dataset.name, uuid.uuid4().hex, dataset.clock.now(), placements)
     with dataset.at_import(intent.marker):
-        await dataset.state.intend(intent, held=[claim for claim, _, _ in batch])
+        held = [claim for claim, _, _ in batch]
+        await dataset.state.intend(intent, held=held)
         try:
             ids = await run.remote.import_tasks(intent.marker, [task for _, _, task in batch])
         except Rejected as error:
@@ -180,12 +181,12 @@ async def _import(
             return _without_refused(run, batch, error)
         except Retryable as error:
             if error.effect_possible:  # from now on its fate is unknown
-                await dataset.state.intend(replace(intent, created_at=dataset.clock.now()))
+                await dataset.state.intend(replace(intent, created_at=dataset.clock.now()), held=held)
             else:
                 await dataset.state.abandon(intent.marker)
             raise
         records = [_record(dataset, placement, task_id) for placement, task_id in zip(placements, ids, strict=True)]
-        recorded = await dataset.state.fulfil(intent.marker, records)
+        recorded = await dataset.state.fulfil(intent.marker, records, held=held)
     log.info("task.created", dataset=dataset.name, tasks=len(recorded))
     came_with = {r.task_id: run.wanted.pop(r.ref) for r in recorded if r.ref in run.wanted}
     await note_given(dataset, came_with)

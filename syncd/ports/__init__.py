@@ -17,13 +17,13 @@ from syncd.ports.annotator import (
     WebhookStatus,
 )
 from syncd.ports.clock import Clock
+from syncd.ports.cursors import Cursors
 from syncd.ports.leases import Leases
 from syncd.ports.objects import Deliver, EventSource, ObjectStore, Pushed, PushSource, Reply, Seen, Stores
 from syncd.ports.quarantine import QUARANTINE_KEPT, Quarantine, Quarantined
 from syncd.ports.snapshots import Collected, Damage, Retention, SnapshotStore, TagMove, Trouble
 from syncd.ports.state import (
     Backlog,
-    Cursors,
     Deliveries,
     Imports,
     KnownVersion,

@@ -18,6 +18,7 @@ from syncd.domain.model import (
     StagedChange,
     Subject,
 )
+from syncd.ports.cursors import Cursors
 from syncd.ports.leases import Leases
 from syncd.ports.quarantine import Quarantine
 
@@ -149,11 +150,14 @@ class Records(Protocol):
         """Write records (by dataset and task key: insert or replace), whatever was there. For what is made anew."""
         ...
 
-    async def fulfil(self, marker: str | None, records: Sequence[Record]) -> list[Record]:
+    async def fulfil(
+        self, marker: str | None, records: Sequence[Record], *, held: Sequence[Claim] = ()
+    ) -> list[Record]:
         """Close an intent with records of the tasks that it made, in one transaction. None: no intent tells of them.
 
-        A task key that has a record already keeps it: somebody else found the tasks, and went on with them, or made
-        others. Returns the records whose task is the one that is recorded. Idempotent.
+        Returns the records whose task is the one that is recorded. A task key that has a record already keeps it:
+        somebody else found the tasks, and went on with them, or made others. Nothing is written where the intent is
+        closed already, unless the claims it was made for are all `held` still.
         """
         ...
 
@@ -264,22 +268,6 @@ class Deliveries(Protocol):
 
     async def prune_deliveries(self, before: float) -> int:
         """Forget those made before a time (unix seconds) that do not wait, dead letters included; how many."""
-        ...
-
-
-class Cursors(Protocol):
-    """Small durable values: how far an incremental listing was read, secrets of our webhooks."""
-
-    async def get(self, name: str) -> str | None:
-        """The value, or None."""
-        ...
-
-    async def put(self, name: str, value: str) -> None:
-        """Set the value; durable on return."""
-        ...
-
-    async def put_once(self, name: str, value: str) -> str:
-        """Set the value where there is none yet; the value that is there then, for all who call. Durable on return."""
         ...
 
 

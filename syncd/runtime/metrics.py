@@ -145,6 +145,12 @@ def answering(route: str) -> Histogram:
 
 
 @cache
+def source_lag(source: str) -> Histogram:
+    """The same for sources."""
+    return SOURCE_LAG.labels(source)
+
+
+@cache
 def calls(adapter: str, operation: str, outcome: str) -> Histogram:
     """The same for calls of adapters."""
     return CALLS.labels(adapter, operation, outcome)

@@ -131,10 +131,12 @@ class _State(_Observed):
             self._claimed.pop(settlement.claim.subject, None)
         return lost
 
-    async def fulfil(self, marker: str | None, records: Sequence[Record]) -> list[Record]:
+    async def fulfil(
+        self, marker: str | None, records: Sequence[Record], *, held: Sequence[Claim] = ()
+    ) -> list[Record]:
         """As the port says. Tasks were made of these objects: their wait is over."""
         with self._watching("fulfil"):
-            made: list[Record] = await self._inner.fulfil(marker, records)
+            made: list[Record] = await self._inner.fulfil(marker, records, held=held)
         if made:
             label, now = dataset_label(made[0].dataset), self._clock.now()
             TASKS.labels(label).inc(len(made))

@@ -72,8 +72,9 @@ class OpenTelemetry:
         """As the protocol says. The other subjects get a span each in their own event's trace, linked with this one."""
         kind, dataset = lane[0].value, lane[1]
         values: dict[str, Value] = {"syncd.kind": kind, "syncd.dataset": dataset, "syncd.subjects": len(claims)}
-        told = [trace_ for claim in claims for trace_ in claim.traces]
-        parent, links = next(iter(told), None), _links(told[1:])
+        told = dict.fromkeys(trace_ for claim in claims for trace_ in claim.traces)
+        parent, *others = told or [None]
+        links = _links(others)
         started = time.time_ns()
         with self._span(f"work on {kind}", SpanKind.CONSUMER, values, context=_context(parent), links=links) as span:
 
@@ -169,9 +170,9 @@ def _context(traceparent: str | None) -> Context | None:
     return _FORMAT.extract({"traceparent": traceparent}) if traceparent else None
 
 
-def _links(traceparents: Sequence[str]) -> list[Link]:
-    contexts = (trace.get_current_span(_context(one)).get_span_context() for one in dict.fromkeys(traceparents))
-    return [Link(context) for context in contexts if context.is_valid][:_LINKS]
+def _links(traceparents: Sequence[str | None]) -> list[Link]:
+    contexts = (trace.get_current_span(_context(one)).get_span_context() for one in traceparents[:_LINKS])
+    return [Link(context) for context in contexts if context.is_valid]
 
 
 class _IntoOurLog(logging.Handler):

@@ -8,7 +8,7 @@ bare (RFC 1951) as some senders mean it.
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -52,19 +52,21 @@ class Bodies:
     async def _read(self, request: web.Request, body: "_Body") -> None:
         unpacked = _unpacker(request)
         try:
-            async with self._in_time(request):
-                async for sent in request.content.iter_any():
-                    for piece in unpacked.pieces(sent):
-                        self._take(body, piece)
+            if request.content.is_eof():  # it came with its header, as most do: timers cost
+                self._unpack(unpacked, request.content.read_nowait(), body)
+            else:
+                async with asyncio.timeout(self._patience):
+                    async for sent in request.content.iter_any():
+                        self._unpack(unpacked, sent, body)
             unpacked.end()
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
         except (HttpProcessingError, web.RequestPayloadError, zlib.error) as error:  # bad chunks, broken, cut off
             raise web.HTTPBadRequest from error
 
-    def _in_time(self, request: web.Request) -> AbstractAsyncContextManager[object]:
-        """A limit of time, where the body has not come yet; most are there with their header, and timers cost."""
-        return nullcontext() if request.content.is_eof() else asyncio.timeout(self._patience)
+    def _unpack(self, unpacked: "_Plain", sent: bytes, body: "_Body") -> None:
+        for piece in unpacked.pieces(sent):
+            self._take(body, piece)
 
     def _take(self, body: "_Body", piece: bytes) -> None:
         before = max(0, body.size - _SMALL)

@@ -7,8 +7,6 @@ bodies delays another lane's small one by about one body, and bodies that wait a
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from syncd.domain.errors import Retryable
@@ -33,18 +31,27 @@ class Turns:
     def __init__(self) -> None:
         self._lanes: defaultdict[str, _Lane] = defaultdict(_Lane)
 
-    @asynccontextmanager
-    async def of(self, route: str, size: int) -> AsyncIterator[None]:
-        """A turn to work on a body of so many bytes. Retryable: too many wait before it."""
-        lane = self._lanes[route]
-        if lane.waiting or not lane.has_room(size):
-            await _wait(lane, size)
+    def of(self, route: str, size: int) -> "_Turn":
+        """A turn to work on a body of so many bytes. Retryable, when it is entered: too many wait before it."""
+        return _Turn(self._lanes[route], size)
+
+
+class _Turn:
+    """One turn. A class, and no generator: every request takes one."""
+
+    __slots__ = ("_lane", "_size")
+
+    def __init__(self, lane: _Lane, size: int) -> None:
+        self._lane, self._size = lane, size
+
+    async def __aenter__(self) -> None:
+        if self._lane.waiting or not self._lane.has_room(self._size):
+            await _wait(self._lane, self._size)
         else:
-            lane.under_way += size
-        try:
-            yield
-        finally:
-            _leave(lane, size)
+            self._lane.under_way += self._size
+
+    async def __aexit__(self, *_: object) -> None:
+        _leave(self._lane, self._size)
 
 
 async def _wait(lane: _Lane, size: int) -> None:

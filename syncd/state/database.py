@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Connection, Insert, Table, insert
+from sqlalchemy import Column, ColumnElement, Connection, Insert, Table, bindparam, insert
 from sqlalchemy.dialects import sqlite
 
 from syncd.state import postgres_words
@@ -58,6 +58,11 @@ def one_at_a_time(connection: Connection, what: str) -> None:
 def among(connection: Connection, one: Column[Any], values: Sequence[Any]) -> ColumnElement[bool]:
     """Whether a column's value is one of these (see `chunks`)."""
     return postgres_words.among(one, values) if shared(connection) else one.in_(values)
+
+
+def among_given(many: bool, one: Column[Any], name: str) -> ColumnElement[bool]:
+    """`among` in a statement that is made once: the values are its parameter `name`. `many`: what `shared` says."""
+    return postgres_words.among_given(one, name) if many else one.in_(bindparam(name, expanding=True))
 
 
 def chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

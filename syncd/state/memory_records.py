@@ -88,9 +88,12 @@ class MemoryRecords:
         """See `Records.record`."""
         self._records.update({_name(record): record for record in records})
 
-    async def fulfil(self, marker: str | None, records: Sequence[Record]) -> list[Record]:
+    async def fulfil(
+        self, marker: str | None, records: Sequence[Record], *, held: Sequence[Claim] = ()
+    ) -> list[Record]:
         """See `Records.fulfil`."""
-        self._intents.pop(marker or "", None)
+        if marker and not self._intents.pop(marker, None) and not rules.all_held(self._entries, held):
+            return []
         standing = [self._records.setdefault(_name(record), record) for record in records]
         return [ours for ours, there in zip(records, standing, strict=True) if there.task_id == ours.task_id]
 

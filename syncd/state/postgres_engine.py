@@ -26,7 +26,7 @@ _PLANNING = "SET enable_seqscan = off; SET jit = off"
 
 def pooled(place: Place) -> AsyncEngine:
     """An engine that keeps a few connections. None waits for an answer for ever: a host may have vanished."""
-    sizes = {"pool_size": _CONNECTIONS, "max_overflow": _CONNECTIONS, "pool_timeout": _ANSWER_S}
+    sizes = {"pool_size": _CONNECTIONS, "max_overflow": _CONNECTIONS, "pool_timeout": _ANSWER_S, "pool_use_lifo": True}
     engine = _engine(place, _ANSWER_S, poolclass=AsyncAdaptedQueuePool, **sizes)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine

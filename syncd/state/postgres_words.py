@@ -37,6 +37,11 @@ def among(one: Column[Any], values: Sequence[Any]) -> ColumnElement[bool]:
     return one == any_(literal(list(values), ARRAY(_plain(one))))
 
 
+def among_given(one: Column[Any], name: str) -> ColumnElement[bool]:
+    """The same, of a parameter."""
+    return one == any_(bindparam(name, type_=ARRAY(_plain(one))))
+
+
 def upsert(connection: Connection, table: Table, by: tuple[str, ...], rows: Sequence[_Row]) -> None:
     """Insert or update, in the order of `by`; no two rows may be alike in it."""
     connection.execute(_upsert(table, by, tuple(rows[0])), _arrays(rows))

@@ -133,6 +133,11 @@ def held(entry: Entry | None, claim: Claim) -> bool:
     return entry is not None and bool(claim.token) and entry.token == claim.token
 
 
+def all_held(entries: Mapping[Subject, Entry], claims: Sequence[Claim]) -> bool:
+    """Whether there are claims, and all of them hold their subjects."""
+    return bool(claims) and all(held(entries.get(claim.subject), claim) for claim in claims)
+
+
 def require_held(entries: Mapping[Subject, Entry], claims: Sequence[Claim]) -> None:
     """Conflict where one of the claims was lost."""
     require_all([claim for claim in claims if held(entries.get(claim.subject), claim)], claims)

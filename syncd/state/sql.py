@@ -144,9 +144,11 @@ class SqlState(SqlDeliveries, SqlQuarantine):
         """See `Records.record`."""
         await self._write(sql_records.record, records)
 
-    async def fulfil(self, marker: str | None, records: Sequence[Record]) -> list[Record]:
+    async def fulfil(
+        self, marker: str | None, records: Sequence[Record], *, held: Sequence[Claim] = ()
+    ) -> list[Record]:
         """See `Records.fulfil`."""
-        return await self._write(sql_records.fulfil, marker, records)
+        return await self._write(sql_records.fulfil, marker, records, held)
 
     async def amend(
         self, changes: Sequence[tuple[Record, Record]], marks: Sequence[Mark] = (), *, held: Sequence[Claim] = ()

@@ -137,12 +137,15 @@ def record(connection: Connection, made: Sequence[Record]) -> None:
     upsert(connection, records, ("dataset", "task_key"), [_row(one) for one in made])
 
 
-def fulfil(connection: Connection, marker: str | None, made: Sequence[Record]) -> list[Record]:
+def fulfil(
+    connection: Connection, marker: str | None, made: Sequence[Record], held: Sequence[Claim]
+) -> list[Record]:
     """See `Records.fulfil`."""
+    if marker and not abandon(connection, marker) and not sql_subjects.are_held(connection, held):
+        return []
     there = _standing(connection, made)
     standing = {_name(one): one for one in reversed(made)} | there
     record(connection, [one for name, one in standing.items() if name not in there])
-    abandon(connection, marker or "")
     return [one for one in made if standing[_name(one)].task_id == one.task_id]
 
 
@@ -197,6 +200,6 @@ def _row(one: Record) -> dict[str, Any]:
     }
 
 
-def abandon(connection: Connection, marker: str) -> None:
-    """See `Records.abandon`."""
-    connection.execute(delete(intents).where(intents.c.marker == marker))
+def abandon(connection: Connection, marker: str) -> bool:
+    """See `Records.abandon`; whether the intent was open."""
+    return bool(connection.execute(delete(intents).where(intents.c.marker == marker)).rowcount)

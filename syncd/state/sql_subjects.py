@@ -7,15 +7,16 @@ so their cost follows the batch and not the size of the set. Only `start` walks 
 import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, delete, or_, select, update
 
 from syncd.domain.model import Claim, DeadLetter, Kind, Mark, Observation, Outcome, Settlement, Subject
 from syncd.ports import Lane
 from syncd.state import postgres_words, rules, sql_lanes
-from syncd.state.database import among, chunks, shared, upsert
+from syncd.state.database import among, among_given, chunks, shared, upsert
 from syncd.state.rules import Entry
 from syncd.state.schema import subjects
 
@@ -89,6 +90,11 @@ def renew(connection: Connection, claims: Sequence[Claim], until: float) -> int:
         for those in _parts(connection, held_by_it):
             kept += connection.execute(renewing.where(*those, _C.token == token)).rowcount
     return len(claims) - kept
+
+
+def are_held(connection: Connection, claims: Sequence[Claim]) -> bool:
+    """Whether there are claims, and all of them hold their subjects; until the transaction ends nobody else does."""
+    return rules.all_held(_load(connection, {claim.subject for claim in claims}), claims)
 
 
 def require_held(connection: Connection, claims: Sequence[Claim]) -> None:
@@ -195,10 +201,17 @@ def _dead(connection: Connection, chosen: Collection[Subject]) -> list[Entry]:
 def _load(connection: Connection, chosen: Collection[Subject]) -> dict[Subject, Entry]:
     """The entries of those subjects that are in the set; where others write too they are locked, in one order."""
     found: dict[Subject, Entry] = {}
-    for those in _parts(connection, chosen):
-        look_up = select(*_ENTRY).where(*those).order_by(_C.id).with_for_update()
-        found.update((entry.subject, entry) for entry in map(_entry, connection.execute(look_up)))
+    look_up = _look_up(shared(connection))
+    for ids in _by_lane(chosen):
+        found.update((entry.subject, entry) for entry in map(_entry, connection.execute(look_up, ids)))
     return found
+
+
+@cache
+def _look_up(many: bool) -> Select[Any]:
+    """Entries by parameters, made once for each dialect: to build it takes longer than to run it."""
+    those = (_C.kind == bindparam("of_kind"), _C.dataset == bindparam("of_dataset"), among_given(many, _C.id, "ids"))
+    return select(*_ENTRY).where(*those).order_by(_C.id).with_for_update()
 
 
 def discard(connection: Connection, gone: Collection[Subject]) -> None:
@@ -208,13 +221,19 @@ def discard(connection: Connection, gone: Collection[Subject]) -> None:
 
 
 def _parts(connection: Connection, chosen: Collection[Subject]) -> Iterator[tuple[ColumnElement[bool], ...]]:
-    """Conditions: SQLite takes its index for a list of ids, but not for one of whole identities."""
+    """The same as conditions."""
+    for ids in _by_lane(chosen):
+        yield _C.kind == ids["of_kind"], _C.dataset == ids["of_dataset"], among(connection, _C.id, ids["ids"])
+
+
+def _by_lane(chosen: Collection[Subject]) -> Iterator[dict[str, Any]]:
+    """Parameters of `_look_up`: SQLite takes its index for a list of ids, but not for one of whole identities."""
     ids: dict[Lane, list[str]] = defaultdict(list)
     for subject in sorted(chosen, key=_in_order):
         ids[subject.kind, subject.dataset].append(subject.id)
     for (kind, dataset), in_lane in ids.items():
         for chunk in chunks(in_lane):
-            yield _C.kind == kind, _C.dataset == dataset, among(connection, _C.id, chunk)
+            yield {"of_kind": kind, "of_dataset": dataset, "ids": chunk}
 
 
 def _in_order(subject: Subject) -> tuple[str, str, str]:

@@ -93,6 +93,7 @@ class Site:
 data_dir = "{self.home}/data"
 [receiver]
 port = {self.port}
+admin = ""
 [retry]
 longest = 5
 [reconcile]

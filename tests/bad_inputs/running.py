@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.bad_inputs.raw import exchange, statuses
 from tests.known_secrets import HUSH, secret
@@ -88,8 +89,12 @@ class Running:
 
     def waiting(self) -> dict[str, int]:
         """How many subjects it keeps, by kind."""
+        return dict(self.asked("SELECT kind, count(*) FROM subjects GROUP BY kind"))
+
+    def asked(self, question: str) -> list[tuple[Any, ...]]:
+        """The rows of a question to its state file."""
         with closing(sqlite3.connect(f"file:{self.state_file}?mode=ro", uri=True)) as state:
-            return dict(state.execute("SELECT kind, count(*) FROM subjects GROUP BY kind").fetchall())
+            return state.execute(question).fetchall()
 
     @property
     def state_file(self) -> Path:

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import sqlite3
 import time
-from contextlib import closing
 
 import aiohttp
 
@@ -62,8 +60,7 @@ async def test_of_a_burst_nothing_is_lost_and_whoever_has_to_wait_is_told_how_lo
 
 async def test_a_storm_of_webhooks_is_answered_in_time_and_is_one_look_for_each_task(daemon_process: Running) -> None:
     """At the pace of the row for three seconds, while Label Studio waits a second for each answer."""
-    with closing(sqlite3.connect(daemon_process.state_file)) as state:
-        ((secret,),) = state.execute("SELECT value FROM cursors WHERE name = 'webhook-secret:fruits'").fetchall()
+    ((secret,),) = daemon_process.asked("SELECT value FROM cursors WHERE name = 'webhook-secret:fruits'")
     took: list[float] = []
     headers = {"X-Syncd-Secret": secret, "Content-Type": "application/json"}
     url = f"http://127.0.0.1:{daemon_process.port}/webhooks/label-studio/fruits"

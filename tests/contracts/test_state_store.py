@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from syncd.domain.deliveries import ATTEMPTS_KEPT, Attempt, Delivery, Status, Verdict
+from syncd.domain.errors import Conflict
 from syncd.domain.model import (
     Claim,
     Intent,
@@ -700,15 +701,47 @@ async def test_records_without_an_intent_close_none(state: StateStore) -> None:
 
 
 async def test_what_fulfils_an_intent_replaces_no_record_that_is_there(state: StateStore) -> None:
-    """Somebody else found the import, and went on; or thought it was lost, and made the task anew."""
+    """Somebody else thought the import was lost, and made the task anew; or found it, and went on."""
     ours, retired = record("a", "1"), replace(record("a", "1"), state=TaskState.REMOVED)
     doubled, new = replace(record("b", "2"), task_key="key-9"), record("c", "3")
     await state.record([retired, record("b", "9")])
     await state.intend(intent("m1"))
-    for _ in range(2):
-        assert await state.fulfil("m1", [ours, doubled, new]) == [ours, new], "those whose task is the recorded one"
+    assert await state.fulfil("m1", [ours, doubled, new]) == [ours, new], "those whose task is the recorded one"
     assert await state.intents("pets") == []
     assert [r async for page in state.walk_tasks("pets") for r in page] == [retired, new, record("b", "9")]
+
+
+async def test_what_fulfils_no_open_intent_is_written_by_who_holds_its_claims(
+    state: StateStore, clock: FakeClock
+) -> None:
+    await state.mark([Mark(CAT)])
+    (claim,) = await state.claim(limit=1, lease=60)
+    assert await state.fulfil("closed", [record("a", "1")]) == []
+    assert await state.fulfil("closed", [record("b", "2")], held=[claim]) == [record("b", "2")]
+    assert await state.fulfil(None, [record("c", "3")]) == [record("c", "3")]
+    clock.advance(61)
+    await state.claim(limit=1, lease=60)
+    assert await state.fulfil("closed", [record("d", "4")], held=[claim]) == []
+    await state.intend(intent("m1"))
+    assert await state.fulfil("m1", [record("e", "5")], held=[claim]) == [record("e", "5")]
+    assert [r.task_id async for page in state.walk_tasks("pets") for r in page] == ["2", "3", "5"]
+
+
+async def test_nothing_is_begun_for_a_claim_that_was_lost(state: StateStore, clock: FakeClock) -> None:
+    await state.mark([Mark(CAT)])
+    (lost,) = await state.claim(limit=1, lease=60)
+    await state.record([record("a", "1")])
+    change = (record("a", "1"), replace(record("a", "1"), state=TaskState.IN_DOUBT))
+    clock.advance(61)
+    (kept,) = await state.claim(limit=1, lease=60)
+    with pytest.raises(Conflict, match="1 of 2 claims"):
+        await state.intend(intent("m1"), held=[kept, lost])
+    with pytest.raises(Conflict, match="1 of 1 claims"):
+        await state.amend([change], [Mark(DOG)], held=[lost])
+    assert (await state.intents("pets"), await subjects(state)) == ([], [])
+    await state.intend(intent("m1"), held=[kept])
+    assert await state.amend([change], [Mark(DOG)], held=[kept]) == [change[1]]
+    assert (await state.intents("pets"), await subjects(state)) == ([intent("m1")], [DOG])
 
 
 async def test_a_record_is_amended_only_as_it_was_read(state: StateStore) -> None:

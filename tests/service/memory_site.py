@@ -43,6 +43,7 @@ class Site:
 data_dir = "{self.home}/data"
 [receiver]
 port = {self._port}
+admin = ""
 [reconcile]
 every = {every}
 [sources.files]

@@ -98,7 +98,8 @@ def _origins(world: SimulatedWorld, around: Surroundings, tasks: Sequence[Task])
 async def _imports(world: SimulatedWorld, around: Surroundings, records: Sequence[Record]) -> list[str]:
     """Each is given to a task of its object, never twice to one; it waits while there is none.
 
-    Where the note that it was given is lost and its object is overwritten just then, the next version's task gets it too.
+    Where the note that it was given is lost, and its object is overwritten just then, the next version's task gets it,
+    too.
     """
     wanted = await world.state.wanted(NAME, [answer.ref for answer in around.brought.values()])
     waiting = {(ref, answer.digest) for ref, answers in wanted.items() for answer in answers}

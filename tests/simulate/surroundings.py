@@ -218,7 +218,8 @@ class Surroundings:
         key, kind = self.chance.choice(KEYS), self.chance.choice(list(AnswerKind))
         name = f"import-{self.chance.randint(1, 6)}-{kind}-{key}"
         region = {**self.chance.choice([CAT, DOG])[0], "meta": {"text": [name]}}
-        answer = self.brought.setdefault(name, ImportedAnswer(ObjectRef(BUCKET, key), kind, (region,), "m"))
+        model = "m" if kind is AnswerKind.PREDICTION else None
+        answer = self.brought.setdefault(name, ImportedAnswer(ObjectRef(BUCKET, key), kind, (region,), model))
         self._note("import", name)
         await self.world.state.want(NAME, [answer])
         await self.world.state.mark([Mark(Subject(Kind.OBJECT, NAME, answer.ref.id))])

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -305,6 +306,16 @@ def _whole_story(error: BaseException | None) -> str:
     while error is not None:
         story, error = f"{story}\n{error!r} {error}", error.__cause__ or error.__context__
     return story
+
+
+async def test_without_its_extra_installed_it_is_named(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("syncd.state.postgres")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("syncd.state.postgres")
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    error = await refusal(postgres_url)
+    assert isinstance(error, ConfigError)
+    assert "pip install 'syncd[postgres]'" in str(error)
 
 
 async def test_a_wrong_password_is_named_and_not_shown(postgres: Postgres, postgres_url: str, locked: str) -> None:

@@ -66,7 +66,7 @@ def _hot_paths(connection: Connection) -> None:
     sql_subjects.dead_letters(connection, None)
     sql_lanes.backlog(connection, 3.0)
     sql_records.record(connection, [record("a", "1", dataset="d")])
-    sql_records.fulfil(connection, "m", [record("a", "1", dataset="d")])
+    sql_records.fulfil(connection, "m", [record("a", "1", dataset="d")], [])
     sql_leases.hold(connection, "reconcile d", "me", 1.0, 2.0)
     sql_leases.release(connection, "reconcile d", "me")
     sql_records.of_objects(connection, "d", [ObjectRef("s3://photos", "a")])

@@ -21,28 +21,30 @@ _STATE = ""
 class Place:
     """A function that has an effect: `what` it does, the module and class (may be empty) it is in.
 
-    Without a module it is a method of the state store, whatever that is made of.
+    Without a module it is a method of the state store, whatever that is made of. `often`: several times in any life of
+    a daemon, so that not the first need be the end.
     """
 
     what: str
     method: str
     module: str = _STATE
     owner: str = ""
+    often: bool = False
 
 
 _STUDIO = "syncd.annotators.label_studio.dataset"
 _PLACES = (
     Place("state opened", "open_state", "syncd.service.assembly"),
-    Place("subjects marked", "mark"),
-    Place("subjects claimed", "claim"),
+    Place("subjects marked", "mark", often=True),
+    Place("subjects claimed", "claim", often=True),
     Place("lease renewed", "renew"),
-    Place("subjects settled", "settle"),
+    Place("subjects settled", "settle", often=True),
     Place("intent written", "intend"),
     Place("intent abandoned", "abandon"),
     Place("tasks recorded", "record"),
     Place("rows staged", "stage"),
     Place("rows committed", "committed"),
-    Place("cursor put", "put"),
+    Place("cursor put", "put", often=True),
     Place("events announced", "announce"),
     Place("delivery logged", "attempted"),
     Place("state closed", "close"),
@@ -64,6 +66,7 @@ MIGRATION = Place("state migrated", "migrate", "syncd.state.opening")
 
 TIMES = ("before", "after")
 NAMES = tuple(f"{place.what}: {time}" for place in _PLACES for time in TIMES)
+OFTEN = frozenset(f"{place.what}: {time}" for place in _PLACES for time in TIMES if place.often)
 MIGRATIONS = tuple(f"{MIGRATION.what}: {time}" for time in TIMES)
 
 

@@ -72,6 +72,7 @@ data_dir = "{self.home}/data"
 url = "{self.state_url}"
 [receiver]
 port = {self.port}
+admin = "receiver"
 public_url = "{setup.public_url or f"http://127.0.0.1:{self.port}"}"
 [worker]
 lease = {setup.lease}

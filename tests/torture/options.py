@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class Options:
     """`kills`, `rounds` (deaths at each failpoint) and `minutes` (of a bad network) are the sizes of a run.
 
+    `settle`: seconds for which an import of unknown fate is looked up; short ones suit small runs on a quiet machine.
     `state`: URL of an empty PostgreSQL database; without, the state is a SQLite file. `objects`: of a burst.
     """
 
@@ -18,6 +19,7 @@ class Options:
     minutes: float = 30.0
     objects: int = 100_000
     seed: int = 1
+    settle: float = 15.0
     state: str = ""
     quiet: bool = False
 

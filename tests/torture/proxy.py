@@ -89,7 +89,7 @@ def _accepting(serve: Callable[[Streams], Awaitable[None]]) -> Callable[..., Awa
     async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await serve((reader, writer))
-        except (OSError, asyncio.IncompleteReadError):  # one of both sides went away: so does the other
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):  # one side went away: so does the other
             pass
         finally:
             writer.close()

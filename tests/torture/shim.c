@@ -1,8 +1,8 @@
 /* Faults below the C library, for one process: a disk that fails, and a wall clock that is set.
  *
  * Preloaded into the daemon by `shim.py`. TORTURE_DISK=FOLDER:SWITCH:COUNT  While the file SWITCH holds "sync",
- * syncing a file below FOLDER fails with EIO; while it holds "full", writing one fails with ENOSPC. Each failure adds
- * a byte to COUNT. TORTURE_CLOCK=FILE  The double in it, in seconds, is added to the wall clock at once; the
+ * syncing a file below FOLDER fails with EIO; while it holds "full" or "rofs", writing one fails with ENOSPC or
+ * EROFS. Each failure adds a byte to COUNT. TORTURE_CLOCK=FILE  The double in it, in seconds, is added to the wall clock at once; the
  * monotonic clock goes on as it does.
  */
 #define _GNU_SOURCE
@@ -71,15 +71,17 @@ static int failing(int fd, const char *what)
 
 int fsync(int fd) { FAIL(fd, "sync", EIO) return REAL(fsync)(fd); }
 int fdatasync(int fd) { FAIL(fd, "sync", EIO) return REAL(fdatasync)(fd); }
-ssize_t write(int fd, const void *data, size_t size) { FAIL(fd, "full", ENOSPC) return REAL(write)(fd, data, size); }
+ssize_t write(int fd, const void *data, size_t size) { FAIL(fd, "full", ENOSPC) FAIL(fd, "rofs", EROFS) return REAL(write)(fd, data, size); }
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
 {
     FAIL(fd, "full", ENOSPC)
+    FAIL(fd, "rofs", EROFS)
     return REAL(pwrite)(fd, data, size, at);
 }
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at)
 {
     FAIL(fd, "full", ENOSPC)
+    FAIL(fd, "rofs", EROFS)
     return REAL(pwrite64)(fd, data, size, at);
 }
 

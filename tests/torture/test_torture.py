@@ -17,7 +17,7 @@ from tests.torture.options import Options
 from tests.torture.outcome import Outcome, table
 from tests.torture.scenarios import deaths, kills, wires
 
-SMALL = Options(kills=4, rounds=1, minutes=0.1, quiet=True)
+SMALL = Options(kills=4, rounds=1, minutes=0.1, settle=4, quiet=True)
 POINTS = ("state opened: after", "tasks imported: after", "event answered: before")
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 import structlog
 
 from syncd.domain.model import Kind, Mark, Record, Subject, TaskState
-from syncd.domain.planning import OnChange, same_version
 from syncd.flows.context import Dataset
 from syncd.flows.merge import merge_join
 from syncd.flows.rebuild import record_of
@@ -18,8 +17,6 @@ from syncd.flows.reconcile.findings import Caution, Findings
 from syncd.ports import TaskHeader, TaskLineage
 
 log = structlog.get_logger()
-
-_THERE = (TaskState.ACTIVE, TaskState.IN_DOUBT, TaskState.RETIRED)
 
 
 # ---------------------------------------------------------------- changed tasks
@@ -141,8 +138,8 @@ async def _settle_unknown(dataset: Dataset, unknown: dict[str, str], findings: F
             findings.count("doubled" if key in keys else "orphaned", task_id)
             (doubled if key in keys else orphaned)[task_id] = key
     if not caution.dry_run:
-        doubled |= await _take_in(dataset, orphaned)
         await _retire_doubled(dataset, doubled)
+        await _take_in(dataset, orphaned)
 
 
 async def _retire_doubled(dataset: Dataset, doubled: Mapping[str, str]) -> None:
@@ -153,36 +150,26 @@ async def _retire_doubled(dataset: Dataset, doubled: Mapping[str, str]) -> None:
         log.warning("task.doubled", dataset=dataset.name, tasks=len(doubled))
 
 
-async def _take_in(dataset: Dataset, orphaned: Mapping[str, str]) -> dict[str, str]:
-    """Record tasks whose import is not under way any more; returns those that are second ones of their version."""
+async def _take_in(dataset: Dataset, orphaned: Mapping[str, str]) -> None:
+    """Record tasks whose import is not under way any more, as in doubt.
+
+    So whoever plans their objects next takes them out of work, and has a task for what is there now: a person's work
+    goes on where its version is wanted, and nothing is in work twice.
+    """
     intents = await dataset.state.intents(dataset.name) if orphaned else []
     importing = {placement.task_key for intent in intents for placement in intent.placements}
     wanted = {task_id for task_id, key in orphaned.items() if key not in importing}
-    doubled: dict[str, str] = {}
     if not wanted:
-        return doubled
+        return
     remote = await dataset.remote()
     async for page in remote.lineages():  # all of them are asked for; but there is hardly ever one
-        for task in page:
-            record = record_of(dataset, task) if task.task_id in wanted and _is_of(dataset, task) else None
-            if record and not await _taken_in(dataset, record):
-                doubled[record.task_id] = record.task_key
-    return doubled
+        made = (record_of(dataset, task) for task in page if task.task_id in wanted and _is_of(dataset, task))
+        records = [replace(r, state=TaskState.IN_DOUBT) for r in made if r and dataset.has(r.ref.bucket)]
+        if records and (taken := await dataset.state.fulfil(None, records)):
+            await dataset.state.mark([Mark(Subject(Kind.OBJECT, dataset.name, r.ref.id)) for r in taken])
+            log.warning("task.taken_in", dataset=dataset.name, tasks=len(taken))
 
 
 def _is_of(dataset: Dataset, task: TaskLineage) -> bool:
     said = task.meta.get("syncd")
     return isinstance(said, dict) and said.get("dataset") == dataset.name
-
-
-async def _taken_in(dataset: Dataset, record: Record) -> bool:
-    """Whether there is no other in its place; then it is recorded, and its object planned anew."""
-    known = (await dataset.state.records(dataset.name, [record.ref])).get(record.ref, [])
-    there = [one for one in known if one.state in _THERE]
-    if any(same_version(one, record) or dataset.policy.on_change is OnChange.IGNORE for one in there):
-        return False
-    if await dataset.state.fulfil(None, [record]):
-        subjects = [Subject(Kind.OBJECT, dataset.name, record.ref.id), Subject(Kind.TASK, dataset.name, record.task_id)]
-        await dataset.state.mark([Mark(subject) for subject in subjects])
-        log.warning("task.taken_in", dataset=dataset.name, task=record.task_id, key=record.ref.key)
-    return True

@@ -19,7 +19,7 @@ STAY_S = 12.0
 def run(ground: Ground, options: Options) -> Outcome:
     """Set it again and again; at last rightly, and compare."""
     faults = Counter[str]()
-    with installed(ground, Setup(state=options.state)) as site:
+    with installed(ground, Setup(state=options.state, settle_imports=options.settle)) as site:
         shim = Shim(site.home)
         daemon = site.spawn(env=shim.environment(site.home / "nothing"))
         with Life(site, options.seed, objects=0.4, answers=0.5) as life:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.torture.comparison import settled
-from tests.torture.failpoints import MIGRATIONS, NAMES
+from tests.torture.failpoints import MIGRATIONS, NAMES, OFTEN
 from tests.torture.ground import Ground
 from tests.torture.installation import Installation, Setup, installed
 from tests.torture.life import Life
@@ -51,9 +51,9 @@ def run(ground: Ground, options: Options, names: tuple[str, ...] = (*MIGRATIONS,
         with Life(site, options.seed, keys=40, objects=0.3, answers=0.3, back=0.6) as life:
             while open_ := [name for name in names if name not in MIGRATIONS and tally.is_open(name)]:
                 for name in open_:
-                    tally.note(name, died=_dies(site, nursery, name, chance.randint(1, LATE_HIT)))
-                    total, of = tally.deaths.total(), options.rounds * len(names)
-                    options.progress(total, of, Counter(deaths=total, missed=tally.missed.total()))
+                    hit = chance.randint(1, LATE_HIT) if name in OFTEN else 1
+                    tally.note(name, died=_dies(site, nursery, name, hit))
+                    options.progress(tally.deaths.total(), options.rounds * len(names), tally.missed)
         took = time.monotonic() - began
         until_ready(nursery, nursery.bear(site), site)
         found = settled(site)

@@ -20,7 +20,7 @@ STOPPING_S = 0.4
 def run(ground: Ground, options: Options) -> Outcome:
     """Kill it `options.kills` times; then let it finish, and compare."""
     chance, faults = random.Random(options.seed), Counter[str]()
-    with installed(ground, Setup(state=options.state)) as site:
+    with installed(ground, Setup(state=options.state, settle_imports=options.settle)) as site:
         took = _start_up(site)
         with Life(site, options.seed) as life:
             for number in range(options.kills):

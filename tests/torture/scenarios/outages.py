@@ -20,7 +20,7 @@ KILLED = "killed"
 def run(ground: Ground, options: Options) -> Outcome:
     """Down for a sixth of the minutes, hung for as long, twice; then compare."""
     away, faults = options.minutes * 60 / 6, Counter[str]()
-    with installed(ground, Setup(state=options.state)) as site:
+    with installed(ground, Setup(state=options.state, settle_imports=options.settle)) as site:
         daemon = site.start()
         with Life(site, options.seed) as life:
             for number, how in enumerate((KILLED, HUNG, KILLED, HUNG)):

@@ -28,7 +28,7 @@ def run(ground: Ground, options: Options) -> Outcome:
     """Kill or pause one of them, again and again; then compare."""
     chance, faults = random.Random(options.seed), Counter[str]()
     acts = max(2, options.kills // SHARE)
-    with installed(ground, Setup(state=options.state, lease=LEASE_S)) as site:
+    with installed(ground, Setup(state=options.state, settle_imports=options.settle, lease=LEASE_S)) as site:
         ports = [site.port, *(free_port() for _ in range(REPLICAS - 1))]
         first = site.start()  # it makes the project, which Label Studio would let several make at once
         daemons = {port: first if port == site.port else _start(site, port) for port in ports}

@@ -43,7 +43,7 @@ def run(ground: Ground, options: Options) -> Outcome:
     return Outcome("proxy", faults, life.did, found, notes, (RESET, RESET_WITHIN, CUT, ERROR, TRUNCATED, TRICKLED))
 
 
-def _wired(proxies: Proxies, ground: Ground, mischief: dict[str, Mischief], options: Options) -> dict[str, str | int]:
+def _wired(proxies: Proxies, ground: Ground, mischief: dict[str, Mischief], options: Options) -> dict[str, str | float]:
     """The setup in which everything passes a proxy."""
     own = free_port()
     tool = proxies.http(_port(ground.studio.url), mischief["to the tool"])
@@ -59,6 +59,7 @@ def _wired(proxies: Proxies, ground: Ground, mischief: dict[str, Mischief], opti
         "public_url": f"http://127.0.0.1:{inside}",
         "port": own,
         "state": state,
+        "settle_imports": options.settle,
     }
 
 
