@@ -205,7 +205,11 @@ class Staging(Protocol):
         ...
 
     async def committed(self, dataset: str, changes: Sequence[StagedChange]) -> None:
-        """These are in a version now: take them out, unless staged anew since (another `seq`)."""
+        """These are in a version now: take them out, unless staged anew since (another `seq`).
+
+        A row whose annotation was deleted meanwhile, and that deletion committed before this row, is staged as gone
+        again: whoever committed it stood still in between.
+        """
         ...
 
 

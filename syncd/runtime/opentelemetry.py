@@ -52,9 +52,10 @@ class OpenTelemetry:
             yield
 
     @contextmanager
-    def request(self, route: str, traceparent: str | None) -> Iterator[None]:
+    def request(self, method: str, route: str, traceparent: str | None) -> Iterator[None]:
         """As the protocol says."""
-        with self._span(f"POST {route}", SpanKind.SERVER, {"http.route": route}, context=_context(traceparent)):
+        values = {"http.request.method": method, "http.route": route}
+        with self._span(f"{method} {route}", SpanKind.SERVER, values, context=_context(traceparent)):
             yield
 
     @contextmanager

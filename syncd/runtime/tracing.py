@@ -22,7 +22,7 @@ class Tracer(Protocol):
         """A span below the one around it, else a trace of its own."""
         ...
 
-    def request(self, route: str, traceparent: str | None) -> AbstractContextManager[None]:
+    def request(self, method: str, route: str, traceparent: str | None) -> AbstractContextManager[None]:
         """The span of a request that came in, below its sender's where it shows one."""
         ...
 
@@ -63,7 +63,7 @@ class _Off:
     def span(self, name: str, values: Mapping[str, Value]) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def request(self, route: str, traceparent: str | None) -> AbstractContextManager[None]:
+    def request(self, method: str, route: str, traceparent: str | None) -> AbstractContextManager[None]:
         return nullcontext()
 
     def call(self, adapter: str, operation: str) -> AbstractContextManager[None]:

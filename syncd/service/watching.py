@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from syncd.config import Config, Telemetry
 from syncd.domain.errors import ConfigError, Problem
@@ -32,7 +32,8 @@ async def watched(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         if route not in _TRACED:
             return await handler(request)
-        with tracer().request(route, request.headers.get("traceparent")):
+        method = request.method if request.method in hdrs.METH_ALL else "_OTHER"  # as OpenTelemetry wants it
+        with tracer().request(method, route, request.headers.get("traceparent")):
             response = await handler(request)
             tracer().answered(response.status)
             return response

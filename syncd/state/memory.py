@@ -189,11 +189,12 @@ class MemoryState(MemoryRecords, MemoryDeliveries, MemoryQuarantine, MemoryImpor
         for change in changes:
             name = (dataset, change.annotation_id)
             waiting = self._staged.get(name)
-            if waiting is None or waiting.seq != change.seq:
-                continue
-            del self._staged[name]
-            if waiting.row is None:
-                del self._known[name]
+            if waiting and waiting.seq == change.seq:
+                del self._staged[name]
+                if waiting.row is None:
+                    del self._known[name]
+        forgotten = [replace(c, row=None) for c in changes if c.row and (dataset, c.annotation_id) not in self._known]
+        await self.stage(dataset, forgotten)
 
     # ------------------------------------------------------------ cursors and life
 

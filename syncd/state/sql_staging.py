@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, func, select
@@ -106,12 +107,21 @@ def count(connection: Connection, dataset: str) -> int:
 def committed(connection: Connection, dataset: str, changes: Sequence[StagedChange]) -> None:
     """See `Staging.committed`; a committed deletion is no longer known."""
     one_at_a_time(connection, f"staging {dataset}")
-    for chunk in chunks([change.seq for change in changes]):
-        ours = (staged.c.dataset == dataset, among(connection, staged.c.seq, chunk))
+    for chunk in chunks(changes):
+        ours = (staged.c.dataset == dataset, among(connection, staged.c.seq, [change.seq for change in chunk]))
         gone = connection.execute(select(staged.c.annotation_id).where(*ours, staged.c.row.is_(None))).scalars()
         forgotten = (known.c.dataset == dataset, among(connection, known.c.annotation_id, gone.all()))
         connection.execute(delete(known).where(*forgotten))
-        connection.execute(delete(staged).where(*ours))
+        if connection.execute(delete(staged).where(*ours)).rowcount < len(chunk):
+            stage(connection, dataset, _forgotten(connection, dataset, chunk))
+
+
+def _forgotten(connection: Connection, dataset: str, changes: Sequence[StagedChange]) -> list[StagedChange]:
+    """As deletions, the rows that came into a version after their annotation was deleted and forgotten."""
+    rows = [change for change in changes if change.row]
+    ids = among(connection, known.c.annotation_id, [change.annotation_id for change in rows])
+    there = set(connection.execute(select(known.c.annotation_id).where(known.c.dataset == dataset, ids)).scalars())
+    return [replace(change, row=None) for change in rows if change.annotation_id not in there]
 
 
 def get(connection: Connection, name: str) -> str | None:

@@ -18,6 +18,8 @@ At `http://127.0.0.1:8401/metrics`, or where `receiver.admin` says. `config/graf
   `syncd_reconcile_found_total`.
 - `reason` of retries and dead letters is who failed and how, such as `annotator_retryable`; the words of the error are
   in the log and in `syncd dead-letter list`.
+- Gauges of subjects, imports and rows are of the state: of several daemons on one PostgreSQL each shows all, so take
+  the `max` of them, not the `sum`.
 - Labels are bounded: nothing a sender writes is one. Datasets that keys bring have a label of their own up to 50;
   the others are counted together as `other`.
 

@@ -72,7 +72,7 @@ def linked(span: ReadableSpan) -> set[int]:
 async def put(world: World, *keys: str) -> None:
     """Each object's event is a request of its own."""
     for key in keys:
-        with tracer().request("events", None):
+        with tracer().request("POST", "events", None):
             await world.put(key)
 
 
@@ -123,7 +123,7 @@ async def test_a_webhook_and_the_version_that_holds_its_annotation_are_one_trace
     await world.put("a.jpg")
     await world.work()
     world.person.submit(world.task("a.jpg"), CAT)
-    with tracer().request("webhook", SENDERS):
+    with tracer().request("POST", "webhook", SENDERS):
         await world.webhook(world.task("a.jpg"))
     await world.work(seconds=61)
     ours = {name for name in traces.names() if any(trace_of(s) == int(SENDERS[3:35], 16) for s in traces.named(name))}
@@ -145,7 +145,7 @@ async def test_a_try_that_failed_and_the_next_one_are_in_the_events_trace(traces
 async def test_a_trace_outlives_the_process_that_began_it(traces: Traces, tmp_path: Path) -> None:
     clock, subject = FakeClock(), Subject(Kind.TASK, "d", "1")
     state = observed_state(await open_state(tmp_path / "state.db", clock), clock)
-    with tracer().request("webhook", SENDERS):
+    with tracer().request("POST", "webhook", SENDERS):
         await state.mark([Mark(subject)])
     await state.close()
     again = await open_state(tmp_path / "state.db", clock)
@@ -201,11 +201,23 @@ async def test_a_senders_traceparent_is_taken_if_it_is_one_and_else_passed_over(
     assert span.attributes["http.response.status_code"] == 204
 
 
+async def test_a_method_that_nobody_knows_is_no_name_of_a_span(traces: Traces) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=405)
+
+    app = web.Application(middlewares=[request_watched])
+    app.router.add_route("*", "/events/x", answer, name="events")
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.request("MADEUP", "/events/x")).status in {400, 405}
+        assert (await client.request("PURGE", "/events/x")).status == 405
+    assert traces.names() <= {"_OTHER events", "PURGE events"}
+
+
 async def test_a_line_of_the_log_says_which_trace_it_belongs_to(traces: Traces) -> None:
     with redirect_stderr(io.StringIO()) as written:
         configure_logging("info", "json")
         structlog.get_logger().info("before.all")
-        with tracer().request("events", SENDERS):
+        with tracer().request("POST", "events", SENDERS):
             structlog.get_logger().info("task.created")
     structlog.reset_defaults()
     before, inside = map(json.loads, written.getvalue().splitlines())

@@ -105,7 +105,7 @@ def test_an_address_may_be_of_ipv6(configure: Configure) -> None:
 
 def test_without_a_collector_there_are_none_and_with_one_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
-    with traced(Telemetry()), tracer().request("events", None):
+    with traced(Telemetry()), tracer().request("POST", "events", None):
         assert tracer().traceparent() is None
     with traced(Telemetry(otlp_endpoint="http://127.0.0.1:9")):
         assert type(tracer()).__name__ == "OpenTelemetry"

@@ -101,8 +101,13 @@ def _compare(
         findings.count("gone", missing[0])
         gone.append(missing[0])
     for task in there:  # an id may have been another task's before: the key tells
-        if task.task_key and not any(r.task_key == task.task_key for r in ours):
+        if task.task_key and not any(_is_there(r, task.task_key) for r in ours):
             unknown[task.task_id] = task.task_key
+
+
+def _is_there(record: Record, key: str) -> bool:
+    """Whether a task of this key is recorded, and not as deleted."""
+    return record.task_key == key and record.state not in (TaskState.REMOVED, TaskState.DISCARDED)
 
 
 def _doubtful(there: Sequence[TaskHeader], ours: Sequence[Record]) -> list[Record]:
@@ -134,7 +139,7 @@ async def _settle_unknown(dataset: Dataset, unknown: dict[str, str], findings: F
     orphaned: dict[str, str] = {}
     doubled: dict[str, str] = {}
     for task_id, key in unknown.items():
-        if not any(r.task_key == key for r in recorded.get(task_id, [])):
+        if not any(_is_there(r, key) for r in recorded.get(task_id, [])):
             findings.count("doubled" if key in keys else "orphaned", task_id)
             (doubled if key in keys else orphaned)[task_id] = key
     if not caution.dry_run:
