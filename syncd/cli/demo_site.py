@@ -49,6 +49,7 @@ data_dir = "{home}"
 
 [receiver]
 port = {port}
+admin = ""
 
 {sources}
 

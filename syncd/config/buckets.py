@@ -2,9 +2,11 @@
 
 import re
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator, field_validator, model_validator
 
+from syncd.clouds.link_local import WHY, is_link_local
 from syncd.config.base import Section
 from syncd.secrets import SecretRef, text_or_secret
 
@@ -73,6 +75,8 @@ class BucketConfig(Section):
             told = name.endswith(("endpoint", "endpoint_url")) and isinstance(value, str)
             if told and not re.match(r"https?://[^/\s]", str(value)):
                 raise ValueError(f"{name} must be a URL, as https://host or http://host:port")
+            if told and is_link_local(urlsplit(str(value)).hostname or ""):
+                raise ValueError(f"{name} must be another address: {WHY}")
         return options
 
     def resolved_options(self, field: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ test holds it in step. Times are seconds.
 
 import platform
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
@@ -109,26 +108,21 @@ _REJECTED_FOR = {
 OTHER = "other"
 
 
-@dataclass
 class _Names:
     """Names that keys may bring: the first so many are labels of their own, the others share one."""
 
-    most: int = 50
-
-    def __post_init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._known: set[str] = set()
 
     def label(self, name: str) -> str:
-        if name in self._known:
-            return name
-        if len(self._known) >= self.most:
-            return OTHER
-        self._known.add(name)
-        return name
+        if len(self._known) < self._most:
+            self._known.add(name)
+        return name if name in self._known else OTHER
 
 
-_DATASETS, _LANES = _Names(), _Names(most=100)
-dataset_label = _DATASETS.label
+_LANES = _Names(most=100)
+dataset_label = _Names(most=50).label
 """The label a dataset is counted under."""
 
 

@@ -19,6 +19,8 @@ from syncd.ports import Annotator, AnnotatorDataset, Clock, DatasetSpec, ObjectS
 from syncd.runtime.metrics import ANNOTATION_TO_SNAPSHOT, EVENT_TO_TASK, TASKS, calls, count_version, dataset_label
 from syncd.runtime.tracing import tracer
 
+_NO_CALLS = frozenset({"wait", "close"})
+"""What takes long because nothing is to be done."""
 _REMEMBERED = 20_000
 """Subjects under claim, and staged annotations, whose beginning is remembered: a version's worth."""
 
@@ -32,7 +34,7 @@ class _Observed:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name.startswith("_"):
+        if name.startswith("_") or name in _NO_CALLS:
             return found
         watched: Any = found
         if inspect.iscoroutinefunction(found):

@@ -19,6 +19,7 @@ _TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClien
 _CHANNEL = "syncd_due"
 _TOGETHER_S = 0.02  # rings of so long are one NOTIFY
 _RETRY_S = 5.0  # between two tries to listen
+_LAST_WORD_S = 1.0  # for what was rung just before the end
 
 
 class PostgresBell(Bell):
@@ -45,12 +46,13 @@ class PostgresBell(Bell):
             self._telling = asyncio.create_task(self._tell(), name="state-notifier")
 
     async def close(self) -> None:
-        """See `Bell.close`. What was rung last is told still."""
+        """See `Bell.close`. What was rung last is told still, where that is quick."""
         if self._telling:
-            await self._telling
-        if self._listening:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            await asyncio.wait([self._telling], timeout=_LAST_WORD_S)
+        jobs = [job for job in (self._telling, self._listening) if job]
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
 
     async def _tell(self) -> None:
         await asyncio.sleep(_TOGETHER_S)

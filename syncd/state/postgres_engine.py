@@ -9,6 +9,8 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -37,10 +39,22 @@ def patient(place: Place) -> AsyncEngine:
     return _engine(place, None, poolclass=NullPool)
 
 
+class PlainDialect(PGDialect_asyncpg):
+    """Without the look-ups that every new connection is put through for types we have none of: JSON and addresses."""
+
+    supports_statement_cache = True
+
+    def on_connect(self) -> None:
+        """Nothing is done."""
+
+
+registry.register("postgresql.syncd", __name__, PlainDialect.__name__)
+
+
 def _engine(place: Place, answer: float | None, **pool: Any) -> AsyncEngine:
     made = {"async_creator_fn": partial(connect, place, answer), "prepared_statement_cache_size": _STATEMENTS}
     return create_async_engine(
-        "postgresql+asyncpg://", connect_args=made, isolation_level="AUTOCOMMIT", hide_parameters=True, **pool
+        "postgresql+syncd://", connect_args=made, isolation_level="AUTOCOMMIT", hide_parameters=True, **pool
     )
 
 

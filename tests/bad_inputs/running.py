@@ -63,6 +63,7 @@ class Running:
         self.environment = {**ours, **SECRETS, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": secret("aws"),
                             **environment}  # fmt: skip
         with (home / "daemon.log").open("ab") as log:
+            self._log_before = log.tell()
             command = [sys.executable, "-m", "syncd", "run", "--config", str(self.config)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
 
@@ -73,7 +74,7 @@ class Running:
     def wait_until_listening(self) -> None:
         """Return once it takes requests."""
         deadline = time.monotonic() + 60
-        while "daemon.started" not in self.log():
+        while "daemon.started" not in self.log()[self._log_before :]:
             assert self.process.poll() is None, self.log()[-2000:]
             assert time.monotonic() < deadline, self.log()[-2000:]
             time.sleep(0.05)

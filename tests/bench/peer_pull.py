@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,8 @@ class _Pull:
         for _ in range(self._count):
             before, moved = len(self._hooks.passed), _moved(latest)
             self._submit(1)
-            until("the webhook", lambda n=before: len(self._hooks.passed) > n)
-            self._daemon.wait(lambda now=moved: _moved(latest) != now)
+            until("the webhook", partial(self._heard_more_than, before))
+            self._daemon.wait(partial(_has_moved, latest, moved))
             milliseconds.append(1e3 * (time.perf_counter() - self._hooks.passed[before].at))
         self._see_rows()
         milliseconds.sort()
@@ -89,6 +90,9 @@ class _Pull:
             self._world.person.submit(self._tasks.pop(), choice("a"))
         self._rows += count
 
+    def _heard_more_than(self, webhooks: int) -> bool:
+        return len(self._hooks.passed) > webhooks
+
     def _see_rows(self) -> None:
         until(f"{self._rows} rows", lambda: len(self._daemon.site.rows()) == self._rows, timeout=120)
         self._daemon.wait_until_quiet()
@@ -100,6 +104,10 @@ def _counted(made: Sequence[Passed]) -> Mapping[str, int]:
         name = f"{one.method} {one.path}"
         counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def _has_moved(snapshots: Path, since: Any) -> bool:
+    return bool(_moved(snapshots) != since)
 
 
 def _moved(snapshots: Path) -> Any:

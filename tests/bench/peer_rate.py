@@ -42,14 +42,14 @@ def _measured(world: World, objects: int, batch: int, rounds: int) -> tuple[list
         bench = _Bench(world, running, raw, world.project("Synced"), batch)
         bench.ours(world.put("rate/warm", 50))
         bench.learn()
-        sides: list[Callable[[Sequence[str]], float]] = [bench.raw, bench.ours]
+        sides: list[tuple[str, Callable[[Sequence[str]], float]]] = [("raw", bench.raw), ("ours", bench.ours)]
         for side in (bench.raw, bench.sync):
             side(world.put("rate/warm", 50))
         seconds: dict[str, list[float]] = {"raw": [], "ours": [], "sync": []}
         for number in range(rounds):
             keys = world.put(f"rate/{number:03d}", objects)
-            for side in (*sides, bench.sync):
-                seconds[side.__name__].append(side(keys))
+            for name, measured in (*sides, ("sync", bench.sync)):
+                seconds[name].append(measured(keys))
             told = ", ".join(f"{name} {each[-1]:.2f} s" for name, each in seconds.items())
             sys.stderr.write(f"  round {number + 1}: {told}\n")
             sides.reverse()

@@ -59,7 +59,12 @@ async def test_of_many_who_ask_at_once_one_gets_it(state: StateStore, round_: in
 
 
 async def test_who_holds_what_is_told_by_the_beginning_of_its_name(state: StateStore, clock: FakeClock) -> None:
-    for name, holder, seconds in (("daemon b", "b", 60), ("daemon a%", "a", 60), ("daemon c", "c", 5), ("other", "d", 60)):
+    for name, holder, seconds in (
+        ("daemon b", "b", 60),
+        ("daemon a%", "a", 60),
+        ("daemon c", "c", 5),
+        ("other", "d", 60),
+    ):
         assert await state.hold(name, holder=holder, seconds=seconds)
     clock.advance(5)
     assert list((await state.holders("daemon ")).items()) == [("daemon a%", "a"), ("daemon b", "b")]

@@ -170,6 +170,13 @@ async def test_a_listing_is_timed_page_by_page_and_told_apart_from_one_that_was_
     assert store.bucket == "mem://b"
 
 
+async def test_waiting_for_work_is_no_call_to_be_timed() -> None:
+    clock = FakeClock()
+    waits = Change("syncd_adapter_seconds_count", adapter="state", operation="wait", outcome="ok")
+    await observed_state(MemoryState(clock), clock).wait(1)
+    assert waits() == 0
+
+
 async def test_marks_and_settlements_go_through_unchanged() -> None:
     clock = FakeClock()
     state = observed_state(MemoryState(clock), clock)

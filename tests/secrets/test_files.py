@@ -24,7 +24,12 @@ def settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Which files are read from now on."""
     read, opened = Path.read_text, list[Path]()
-    monkeypatch.setattr(Path, "read_text", lambda path, **how: (opened.append(path), read(path, **how))[1])
+
+    def noted(path: Path, **how: str) -> str:
+        opened.append(path)
+        return read(path, **how)
+
+    monkeypatch.setattr(Path, "read_text", noted)
     return opened
 
 

@@ -96,21 +96,22 @@ def _origins(world: SimulatedWorld, around: Surroundings, tasks: Sequence[Task])
 
 
 async def _imports(world: SimulatedWorld, around: Surroundings, records: Sequence[Record]) -> list[str]:
-    """Each is given to a task of its object, never twice to one; it waits while there is none.
+    """Each is given to a task of its object, never twice to one; it waits while there is none, or a person deleted it.
 
     Where the note that it was given is lost, and its object is overwritten just then, the next version's task gets it,
     too.
     """
     wanted = await world.state.wanted(NAME, [answer.ref for answer in around.brought.values()])
     waiting = {(ref, answer.digest) for ref, answers in wanted.items() for answer in answers}
-    active = {record.ref for record in records if record.state is TaskState.ACTIVE}
+    refs = {state: {record.ref for record in records if record.state is state} for state in TaskState}
+    served = refs[TaskState.ACTIVE] - refs[TaskState.DISCARDED]
     recorded = {(record.task_id, record.task_key) for record in records}
     ours = [task for task in world.person.work.values() if (str(task.id), task.new.task_key) in recorded]
     given = [imports_of(task.annotations.values()) + imports_of(task.predictions) for task in ours]
     found = [f"{name} was given twice" for each in given for name, count in each.items() if count > 1]
     for name, answer in around.brought.items():
         if (answer.ref, answer.digest) in waiting:
-            found += [f"{name} still waits, although there is a task"] if answer.ref in active else []
+            found += [f"{name} still waits, although there is a task"] if answer.ref in served else []
         elif answer.kind is AnswerKind.ANNOTATION and name not in around.undone and not any(name in e for e in given):
             found.append(f"{name} is lost")
     return found

@@ -26,6 +26,7 @@ DATASET = "photos"
 class Setup:
     """How an installation is set up; empty addresses mean the servers themselves. Times in seconds.
 
+    `batch`: subjects of one claim, few, so that a short life of a daemon gets something done.
     `source`: TOML of `[sources.photos]`. `more`: TOML put at the end.
     """
 
@@ -37,6 +38,7 @@ class Setup:
     every: float = 5
     settle_imports: float = 15
     lease: float = 60
+    batch: int = 10
     source: str = 'type = "seaweedfs"'
     on_delete: str = "retire"
     more: str = ""
@@ -76,6 +78,7 @@ admin = "receiver"
 public_url = "{setup.public_url or f"http://127.0.0.1:{self.port}"}"
 [worker]
 lease = {setup.lease}
+batch = {setup.batch}
 [retry]
 longest = 3
 [reconcile]

@@ -49,13 +49,14 @@ class Proxies:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxies")
+        self._servers: list[asyncio.Server] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -82,7 +83,16 @@ class Proxies:
         return int(server.sockets[0].getsockname()[1])
 
     def _started(self, listening: Coroutine[Any, Any, asyncio.Server]) -> asyncio.Server:
-        return asyncio.run_coroutine_threadsafe(listening, self._loop).result(10)
+        self._servers.append(asyncio.run_coroutine_threadsafe(listening, self._loop).result(10))
+        return self._servers[-1]
+
+    async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 def _accepting(serve: Callable[[Streams], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -95,13 +105,6 @@ def _accepting(serve: Callable[[Streams], Awaitable[None]]) -> Callable[..., Awa
             writer.close()
 
     return accepted
-
-
-async def _cancel_all() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 # ---------------------------------------------------------------- HTTP

@@ -21,6 +21,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop
 from syncd.annotators.label_studio.auth import TokenAuth, decoded
 from syncd.annotators.label_studio.errors import Garbled, translated
 from syncd.annotators.label_studio.options import LabelStudioOptions
+from syncd.clouds.link_local import WHY, is_link_local
 from syncd.domain.errors import Retryable
 from syncd.ports import Clock
 
@@ -99,6 +100,16 @@ class Client:
         wait = min(self._timeout, READ_TIMEOUT) if reads else self._timeout
         timeout = httpx.Timeout(wait, connect=min(wait, CONNECT_TIMEOUT), pool=None)
         request.extensions["timeout"] = timeout.as_dict()
+        request.extensions["trace"] = self._never_link_local
+
+    async def _never_link_local(self, event: str, info: Mapping[str, Any]) -> None:
+        """Once connected and before anything is sent: a name may lead somewhere else each time it is looked up."""
+        if event == "connection.connect_tcp.complete":
+            stream = info["return_value"]
+            address = stream.get_extra_info("server_addr")[0]
+            if is_link_local(address):
+                await stream.aclose()
+                raise Retryable(f"{self.url} leads to {address}, and {WHY}; mend the name's address")
 
     async def _json(self, method: str, path: str, **arguments: Any) -> Any:
         response = await self._http.request(method, f"{self.url}/{path}", **arguments)

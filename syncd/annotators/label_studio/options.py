@@ -3,14 +3,13 @@
 Used by `syncd.config` (validation, documentation) and by `LabelStudio`. Nothing here touches the server.
 """
 
-from ipaddress import ip_address
 from pathlib import Path
-from socket import inet_aton
 from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from syncd.clouds.link_local import WHY, is_link_local
 from syncd.secrets import SecretRef
 
 _VENDORS = {
@@ -110,15 +109,6 @@ class LabelStudioOptions(BaseModel):
             raise ValueError("write it as http://host:port or https://host")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("leave user, password, query and fragment out; the token has its own field")
-        if _is_link_local(parts.hostname):
-            raise ValueError("name the server by another address: at link-local ones clouds hand out credentials")
+        if is_link_local(parts.hostname):
+            raise ValueError(f"name the server by another address: {WHY}")
         return value.rstrip("/")
-
-
-def _is_link_local(host: str) -> bool:
-    """Whether it is such an address, in any way to write one; names are not looked up."""
-    try:
-        address = ip_address(inet_aton(host) if host[0].isdigit() and ":" not in host else host)
-    except (ValueError, OSError):
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_link_local

@@ -15,13 +15,21 @@ from tests.torture.sender import Sender, created
 
 WITHIN_S = 60.0
 AT_ONCE = 64
+BATCH = 500
 _WRITTEN_AT_ONCE = 32
 _PATIENCE_S = 1_800.0
 
 
 def run(ground: Ground, options: Options) -> Outcome:
     """`options.objects` of them; then compare."""
-    setup = Setup(state=options.state, port=free_port(), every=3600, source='type = "http"', on_delete="keep")
+    setup = Setup(
+        state=options.state,
+        port=free_port(),
+        every=3600,
+        source='type = "http"',
+        on_delete="keep",
+        batch=BATCH,
+    )
     with installed(ground, setup) as site:
         daemon = site.start()
         _wait_for_first_look(site)  # which would find the objects, too

@@ -29,6 +29,7 @@ from tests.torture.shim import Shim
 HEALTHY_S, FAILING_S = 4.0, 6.0
 SIZE = "24m"
 ROUNDS = 3
+BATCH = 500
 SYNC, FULL, REALLY_FULL = "sync", "full", "file system full"
 
 
@@ -42,6 +43,7 @@ def run(ground: Ground, options: Options) -> Outcome:
             every=3600,
             source='type = "http"',
             on_delete="keep",
+            batch=BATCH,
         )
         with installed(ground, setup) as site:
             shim, sender = Shim(site.home), Sender(site)
