@@ -10,14 +10,17 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
+        self._taken = False
 
     def ring(self) -> None:
         """Wake everybody who waits now."""
-        self._rung.set()
-        self._rung = asyncio.Event()
+        if self._taken:  # else nobody can be waiting
+            self._rung.set()
+            self._rung, self._taken = asyncio.Event(), False
 
     def ticket(self) -> asyncio.Event:
         """Take this before looking at the state, so that no ring between the look and the wait is missed."""
+        self._taken = True
         return self._rung
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ CONFIG = """
 data_dir = "{home}/data"
 [receiver]
 port = {port}
+admin = "127.0.0.1:{aside}"
 header_timeout = {header}
 body_timeout = {body}
 [buckets]
@@ -56,9 +58,9 @@ class Running:
     def __init__(self, home: Path, *, header: float, body: float, environment: Mapping[str, str]) -> None:
         home.mkdir(exist_ok=True)
         self.home = home
-        self.port = free_port()
+        self.port, self.aside = free_port(), free_port()
         self.config = home / "syncd.toml"
-        self.config.write_text(CONFIG.format(home=home, port=self.port, header=header, body=body))
+        self.config.write_text(CONFIG.format(home=home, port=self.port, aside=self.aside, header=header, body=body))
         ours = {name: value for name, value in os.environ.items() if not name.startswith("SYNCD_")}
         self.environment = {**ours, **SECRETS, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": secret("aws"),
                             **environment}  # fmt: skip
@@ -70,6 +72,14 @@ class Running:
     def log(self) -> str:
         """What it wrote."""
         return (self.home / "daemon.log").read_text("utf-8", errors="replace")
+
+    def shown(self) -> str:
+        """All that it shows to whoever watches: its log, its metrics, and what `syncd status` says."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.aside}/metrics", timeout=10) as page:
+            metrics = page.read().decode()
+        command = [sys.executable, "-m", "syncd", "status", "--config", str(self.config)]
+        status = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        return "\n".join((self.log(), metrics, status.stdout, status.stderr))
 
     def wait_until_listening(self) -> None:
         """Return once it takes requests."""

@@ -37,17 +37,6 @@ async def test_the_same_event_ten_times_and_ten_of_one_version_are_one_subject(d
     assert await daemon.waiting() == {Kind.OBJECT: 1}
 
 
-async def test_of_a_burst_nothing_is_lost_and_whoever_has_to_wait_is_told_how_long(daemon: Daemon) -> None:
-    async def sent(start: int) -> None:
-        while (answer := await daemon.event(keys(start))).status != 204:
-            assert (answer.status, int(answer.headers["Retry-After"]) >= 1) == (503, True)
-            await asyncio.sleep(0.1)
-
-    async with asyncio.timeout(60):
-        await asyncio.gather(*(sent(start) for start in range(0, BURST, IN_ONE)))
-    assert await daemon.waiting() == {Kind.OBJECT: BURST}
-
-
 def _limit_pages(connection: Connection, count: int) -> None:
     connection.exec_driver_sql(f"PRAGMA max_page_count = {count}")
 

@@ -29,7 +29,7 @@ class Shim:
         }
 
     def fail(self, how: str) -> None:
-        """From now on: "sync" (no sync succeeds), "full" or "rofs" (no write does: no space, a read-only file system)."""
+        """From now on: "sync" (no sync succeeds), "full" or "rofs" (no write does: no space, read-only)."""
         part = self._switch.with_suffix(".new")
         part.write_text(how)
         part.rename(self._switch)

@@ -82,7 +82,7 @@ def run(ground: Ground, options: Options) -> Outcome:
             now = settled(site)
             found.sizes, found.wrong = now.sizes, found.wrong + [f"{way.name}: {line}" for line in now.wrong]
             site.kill(daemon)
-            options.progress(number, len(WAYS), faults)
+            options.progress(number, len(WAYS), faults + Counter(wrong=len(found.wrong)))
     return Outcome("damage", faults, life.did, found)
 
 

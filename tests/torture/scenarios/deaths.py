@@ -15,7 +15,7 @@ from tests.torture.nursery import Nursery, until_ready
 from tests.torture.options import Options
 from tests.torture.outcome import Outcome
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 """So long a daemon lives on, once it is ready, whose failpoint is not reached; then it is another's turn."""
 MISSES = 4
 """A failpoint that is missed so often, times the rounds, is given up."""

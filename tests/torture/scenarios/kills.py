@@ -13,7 +13,8 @@ from tests.torture.options import Options
 from tests.torture.outcome import Outcome
 
 PHASES = {"while it starts": 0.25, "while it works": 0.6, "while it stops": 0.15}
-WORKING_S = 2.0
+WORKING = 1.5
+"""Up to so many times as long as it took to start, it works until it is killed; on a slow machine it works slowly."""
 STOPPING_S = 0.4
 
 
@@ -51,7 +52,7 @@ def _killed(site: Installation, phase: str, chance: random.Random, took: float) 
         time.sleep(chance.uniform(0, took))
     else:
         until("ready", lambda: site.answers(daemon), timeout=60)
-        time.sleep(chance.uniform(0, WORKING_S))
+        time.sleep(chance.uniform(0, WORKING * took))
     if phase == "while it stops":
         daemon.terminate()
         time.sleep(chance.uniform(0, STOPPING_S))
