@@ -7,7 +7,7 @@ it imports another one; what it imports itself is not looked up.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -37,6 +37,7 @@ from syncd.flows.spreading import spread, spreads
 from syncd.ports import AnnotatorDataset, TaskHeader
 
 log = structlog.get_logger()
+_AT_ONCE = 50  # tasks retired or restored between two commits
 
 
 @dataclass
@@ -220,17 +221,19 @@ async def _retire(run: _Pass) -> None:
     for _, planned in run.planned:
         by_reason.setdefault(planned.reason, []).extend(planned.retire)
     for reason, records in by_reason.items():
-        if doubted := await _doubt(run, records):
-            states = await run.remote.retire(_headers(doubted), reason)
-            await _set_states(run.dataset, list(zip(doubted, states, strict=True)))
-            log.info("task.retired", dataset=run.dataset.name, tasks=len(doubted), reason=reason)
+        for some in _parts(records):
+            if doubted := await _doubt(run, some):
+                states = await run.remote.retire(_headers(doubted), reason)
+                await _set_states(run.dataset, list(zip(doubted, states, strict=True)))
+                log.info("task.retired", dataset=run.dataset.name, tasks=len(doubted), reason=reason)
 
 
 async def _restore(run: _Pass) -> None:
-    if doubted := await _doubt(run, [record for _, planned in run.planned for record in planned.restore]):
-        await run.remote.restore(_headers(doubted))
-        await _set_states(run.dataset, [(r, TaskState.ACTIVE) for r in doubted])
-        log.info("task.restored", dataset=run.dataset.name, tasks=len(doubted))
+    for some in _parts([record for _, planned in run.planned for record in planned.restore]):
+        if doubted := await _doubt(run, some):
+            await run.remote.restore(_headers(doubted))
+            await _set_states(run.dataset, [(r, TaskState.ACTIVE) for r in doubted])
+            log.info("task.restored", dataset=run.dataset.name, tasks=len(doubted))
 
 
 async def _doubt(run: _Pass, records: Sequence[Record]) -> list[Record]:
@@ -260,6 +263,11 @@ async def _set_states(dataset: Dataset, states: Sequence[tuple[Record, TaskState
 
 
 # ---------------------------------------------------------------- small things
+
+
+def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Few enough that a process which dies often still gets on: what became of a part is written down at its end."""
+    return (records[start : start + _AT_ONCE] for start in range(0, len(records), _AT_ONCE))
 
 
 def _headers(records: Sequence[Record]) -> list[TaskHeader]:

@@ -150,10 +150,7 @@ def _named(error: DBAPIError, path: Path) -> Exception:
     """SQLite's codes are extended: `SQLITE_IOERR_FSYNC` is an `SQLITE_IOERR`."""
     code = "_".join(str(getattr(error.orig, "sqlite_errorname", "")).split("_")[:2])
     if code in _DAMAGED:
-        hint = (
-            "an undamaged state file; stop syncd and run `syncd state rebuild`, which makes another and keeps this; "
-            "or, on a copy: sqlite3 FILE .recover | sqlite3 NEW"
-        )
+        hint = "an undamaged state file; stop syncd and run `syncd state rebuild`, which makes another and keeps this"
         return ConfigError([Problem("state.url", f"{path} is damaged, or no SQLite database", hint)])
     if code in _FAILED:
         problem, effect_possible = _FAILED[code]
