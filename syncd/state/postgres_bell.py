@@ -29,24 +29,26 @@ class PostgresBell(Bell):
         super().__init__()
         self._database = database
         self.listening = asyncio.Event()
+        self._closed = False
         self._ours = secrets.token_hex(8)
         self._listening: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
 
     def ticket(self) -> asyncio.Event:
         """See `Bell.ticket`."""
-        if self._listening is None:
+        if self._listening is None and not self._closed:
             self._listening = asyncio.create_task(self._listen(), name="state-listener")
         return super().ticket()
 
     def ring(self) -> None:
         """See `Bell.ring`; other processes hear of it a little later."""
         super().ring()
-        if self._telling is None or self._telling.done():
+        if not self._closed and (self._telling is None or self._telling.done()):
             self._telling = asyncio.create_task(self._tell(), name="state-notifier")
 
     async def close(self) -> None:
         """See `Bell.close`. What was rung last is told still, where that is quick."""
+        self._closed = True
         if self._telling:
             await asyncio.wait([self._telling], timeout=_LAST_WORD_S)
         jobs = [job for job in (self._telling, self._listening) if job]

@@ -174,7 +174,7 @@ def _pragma(connection: Connection, name: str) -> object:
 async def test_a_damaged_file_is_refused_with_a_hint_how_to_repair_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state.db"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match="recover") as refused:
+    with pytest.raises(ConfigError, match="syncd state rebuild") as refused:
         await open_state(path, FakeClock())
     assert str(path) in str(refused.value)
     assert holder_of(path) is None
@@ -190,7 +190,7 @@ async def test_damage_found_later_is_named_too(tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(size // 4)
         file.write(b"\xff" * (size // 2))
-    with pytest.raises(ConfigError, match="recover"):
+    with pytest.raises(ConfigError, match="syncd state rebuild"):
         await _work_through(path)
 
 
