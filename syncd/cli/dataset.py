@@ -80,7 +80,8 @@ def diff(name: NameArgument, config: ConfigOption = None, as_json: JsonOption = 
     """Show what a reconcile would do: new, changed and gone objects, doubled and orphaned tasks. Changes nothing.
 
     New objects get a task; changed and gone ones what on_change and on_delete say, deleted tasks are noted; of doubled
-    tasks one goes; orphaned ones are no object's that syncd knows of, and stay.
+    tasks one goes; orphaned ones, such as those whose import was given up before it came, are taken in again where they
+    say which object they are of.
     """
     loaded = load(config)
     the_dataset(loaded, name)

@@ -241,8 +241,6 @@ async def _doubt(run: _Pass, records: Sequence[Record]) -> list[Record]:
 
     Returns those that are as they were when this was planned; the objects of others are planned anew.
     """
-    if not records:
-        return []
     changes = [(record, replace(record, state=TaskState.IN_DOUBT)) for record in records]
     doubted = await run.dataset.state.amend(changes, held=[claim for claim, _ in run.claims_of(records)])
     if missed := {record.task_key for record in records} - {record.task_key for record in doubted}:

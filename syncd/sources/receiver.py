@@ -32,6 +32,8 @@ log = structlog.get_logger()
 RETRY_AFTER_S = 5
 _LEAVE_S = 5.0
 """So long may requests that are under way hold up the end: somebody who reads slowly would do so for a minute."""
+_BACKLOG = 4096
+"""So many connections may come at one moment, where the kernel grants as many: beyond that all senders wait seconds."""
 _LINGER_S = 2.0
 """So long whoever still sends what was refused may do so: time for the answer to arrive before the connection ends."""
 
@@ -153,7 +155,7 @@ class Receiver:
         )
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port, reuse_address=True)
+            site = web.TCPSite(runner, host, port, backlog=_BACKLOG, reuse_address=True)
             await site.start()
             yield runner.addresses[0][1]
         finally:

@@ -137,9 +137,7 @@ def record(connection: Connection, made: Sequence[Record]) -> None:
     upsert(connection, records, ("dataset", "task_key"), [_row(one) for one in made])
 
 
-def fulfil(
-    connection: Connection, marker: str | None, made: Sequence[Record], held: Sequence[Claim]
-) -> list[Record]:
+def fulfil(connection: Connection, marker: str | None, made: Sequence[Record], held: Sequence[Claim]) -> list[Record]:
     """See `Records.fulfil`."""
     if marker and not abandon(connection, marker) and not sql_subjects.are_held(connection, held):
         return []

@@ -184,7 +184,7 @@ async def test_an_id_given_away_again_between_our_look_and_our_deletion_is_not_d
         proxy.faults.append(("POST /api/dm/actions", giving_away))
         assert await dataset.retire([TaskHeader(old, "a")], "gone") == [TaskState.REMOVED]
         assert not proxy.faults
-        assert [header async for page in dataset.tasks() for header in page] == [TaskHeader(old, "b")]
+        assert [header async for page in dataset.tasks() for header in page] == [TaskHeader(old, "b", retired=False)]
 
 
 async def test_deleting_a_project_that_a_person_deleted_is_no_error(

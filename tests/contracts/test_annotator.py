@@ -402,6 +402,7 @@ async def test_a_task_with_human_work_is_kept_when_retired(bench: Bench, work: s
     answer = person.skip(task_id) if work == "skip" else getattr(person, work)(task_id, choice("cat"))
     for _ in range(2):
         assert await dataset.retire([TaskHeader(task_id, "a")], "object deleted") == [TaskState.RETIRED]
+    assert [header async for page in dataset.tasks() for header in page] == [TaskHeader(task_id, "a", retired=True)]
     (content,) = await dataset.contents([task_id])
     assert [annotation.id for annotation in content.annotations] == [answer]
     assert content.data == {"image": "s3://pets/a.jpg"}

@@ -14,6 +14,7 @@ from syncd.domain.model import Kind, ObjectRef, Record, TaskState
 from syncd.domain.planning import OnDelete
 from syncd.flows.collect import collect
 from syncd.flows.ingest import ingest
+from syncd.flows.reconcile import Caution, reconcile_tasks
 from syncd.flows.snapshot import commit_staged
 from tests.flows.test_histories import TEXT
 from tests.flows.world import BUCKET, CAT, DOG, NAME, World
@@ -236,6 +237,37 @@ async def test_a_text_that_changes_and_changes_back_while_it_is_read_is_not_show
     await world.work(seconds=30)
     (task,) = world.person.work.values()
     assert (task.new.data["text"], task.new.meta["syncd"]["etag"]) == ("one", seen.etag)
+
+
+@pytest.mark.parametrize("worked_on", [False, True])
+@pytest.mark.parametrize("then", ["there", "overwritten", "gone"])
+@pytest.mark.parametrize("on_change", ["new-task", "replace", "ignore"])
+async def test_a_task_that_comes_after_its_import_was_given_up_is_taken_in(
+    on_change: str, then: str, worked_on: bool
+) -> None:
+    world = await World(on_change=on_change, on_delete="retire").open()
+    world.faulty.faults = ["late"]
+    await world.put("a.jpg", lost=True)
+    await world.saw(A, await world.store.head("a.jpg"))
+    await world.work()
+    if then != "there":
+        await (world.put if then == "overwritten" else world.delete)("a.jpg")
+    await world.work(seconds=200)
+    (marker, tasks), late = world.faulty.late[0], world.faulty.late
+    late.clear()
+    (id_,) = await world.person.import_tasks(marker, tasks)
+    if worked_on:
+        world.person.submit(id_, CAT)
+        await world.webhook(id_)
+    await come_to_rest(world)
+    await come_to_rest(world)
+    in_work = [task for task in world.person.work.values() if task.retired is None]
+    assert len(in_work) == (0 if then == "gone" else 1)
+    records = (await world.state.records(NAME, [A]))[A]
+    assert [str(task.id) for task in in_work] == [r.task_id for r in records if r.state is TaskState.ACTIVE]
+    assert (id_ in world.person.work) == worked_on, "what somebody did is kept"
+    again = await reconcile_tasks(world.dataset, Caution())
+    assert again.orphaned == 0
 
 
 @pytest.mark.parametrize("flag", [None, "by hand"])

@@ -1,7 +1,9 @@
 """Commits that expect a version, on a real Lance table: nothing old gets over what is newer, whoever dies or sleeps."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -90,13 +92,10 @@ def _falls_asleep_once(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], 
 
 
 def _other_process(folder: Path, number: int) -> None:
-    import asyncio  # noqa: PLC0415
-    import threading  # noqa: PLC0415
-
     async def commit() -> None:
         await LanceSnapshots(folder.as_uri(), clock=FakeClock()).commit("fruits", [NEW], "h", expected=number)
 
-    other = threading.Thread(target=lambda: asyncio.run(commit()))
+    other = Thread(target=lambda: asyncio.run(commit()))
     other.start()
     other.join()
 
@@ -109,7 +108,12 @@ async def test_expecting_costs_no_request_more(
     await store.commit("fruits", [put("1")], "h")
     asked: list[int] = []
     real = Names.get
-    monkeypatch.setattr(Names, "get", lambda self, number: asked.append(number) or real(self, number))
+
+    def asking(self: Names, number: int) -> Any:
+        asked.append(number)
+        return real(self, number)
+
+    monkeypatch.setattr(Names, "get", asking)
     await store.commit("fruits", [put("2")], "h")
     without, asked[:] = list(asked), []
     newest = await store.newest("fruits")
