@@ -49,7 +49,7 @@ async def collect(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]
         rows = _rows(dataset, contents.get(task_id), behind.get(task_id))
         changes.extend(_changes(task_id, known.get(task_id, {}), rows))
     await dataset.state.stage(dataset.name, changes, held=claims)
-    await _discard(dataset, [r for records in before.values() for r in records if not _is_of(r, contents)])
+    await _discard(dataset, claims, [r for records in before.values() for r in records if not _is_of(r, contents)])
     await schedule_snapshot(dataset)
     _log_staged(dataset, changes)
     return [_early(claim) if claim.subject.id in early else Settlement(claim, Outcome.DONE) for claim in claims]
@@ -96,13 +96,16 @@ def _changes(task_id: str, known: dict[str, str], rows: Sequence[Row]) -> Iterat
         yield StagedChange(gone, task_id, None)
 
 
-async def _discard(dataset: Dataset, absent: Sequence[Record]) -> None:
+async def _discard(dataset: Dataset, claims: Sequence[Claim], absent: Sequence[Record]) -> None:
     """Tasks of ours that a person deleted in the annotator: remember it, so that they are not made again.
 
-    Not what we take away ourselves meanwhile: its record is another by now.
+    Not what we take away ourselves meanwhile: its record is another by now. Nor tasks whose claim was lost: their rows
+    were not staged as gone, and nobody would look for them any more.
     """
     missed = [(r, dataclasses.replace(r, state=TaskState.DISCARDED)) for r in absent if r.state in _PRESENT]
-    if missed and (discarded := await dataset.state.amend(missed)):
+    ids = {record.task_id for record, _ in missed}
+    held = [claim for claim in claims if claim.subject.id in ids]
+    if missed and (discarded := await dataset.state.amend(missed, held=held)):
         log.info("task.discarded", dataset=dataset.name, tasks=len(discarded))
 
 

@@ -3,45 +3,22 @@
 Step by step what the simulation (`tests/simulate`) meets at random; each story failed before it was mended.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from syncd.domain.errors import Conflict, Retryable
-from syncd.domain.model import Kind, ObjectRef, Record, TaskState
+from syncd.domain.model import Kind, ObjectRef, Outcome, Record, Settlement, TaskState
 from syncd.domain.planning import OnDelete
 from syncd.flows.collect import collect
 from syncd.flows.ingest import ingest
 from syncd.flows.reconcile import Caution, reconcile_tasks
 from syncd.flows.snapshot import commit_staged
+from tests.flows.sleeper import Sleeper
 from tests.flows.test_histories import TEXT
 from tests.flows.world import BUCKET, CAT, DOG, NAME, World
 
 A = ObjectRef(BUCKET, "a.jpg")
-
-
-class Sleeper:
-    """A port whose method `name` is asleep once, while something else happens: before it is done, or after it."""
-
-    def __init__(self, inner: Any, name: str, meanwhile: Callable[[], Awaitable[Any]], *, after: bool = False) -> None:
-        self._inner, self._name, self._meanwhile, self._after = inner, name, meanwhile, after
-
-    def __getattr__(self, name: str) -> Any:
-        if name != self._name:
-            return getattr(self._inner, name)
-        self._name = ""
-
-        async def call(*args: Any, **options: Any) -> Any:
-            if self._after:
-                done = await getattr(self._inner, name)(*args, **options)
-                await self._meanwhile()
-                return done
-            await self._meanwhile()
-            return await getattr(self._inner, name)(*args, **options)
-
-        return call
 
 
 async def world_with_an_answer() -> tuple[World, str, str]:
@@ -106,6 +83,26 @@ async def test_what_was_read_of_a_task_long_ago_is_not_staged_over_what_is_newer
     await world.state.settle(await collect(sleeping, claims))
     await world.work(seconds=70)
     assert (await world.rows())[answer].labels == ("cat",)
+
+
+async def test_a_deletion_is_noted_only_with_the_rows_that_leave_for_it() -> None:
+    """Who lost its claim stages nothing; if it noted the deletion all the same, nobody would look again."""
+    world, task, answer = await world_with_an_answer()
+    await world.webhook(task)
+    claims = await world.state.claim(limit=9, lease=60)
+    world.person.delete_task(task)
+
+    async def another_read_it_before() -> None:
+        world.clock.advance(61)
+        others = await world.state.claim(limit=9, lease=60)
+        await world.state.settle([Settlement(claim, Outcome.DONE) for claim in others])
+
+    with pytest.raises(Conflict):
+        await collect(replace(world.dataset, state=Sleeper(world.state, "stage", another_read_it_before)), claims)
+    assert (await record_of(world)).state is TaskState.ACTIVE
+    await come_to_rest(world)
+    assert (await record_of(world)).state is TaskState.DISCARDED
+    assert answer not in await world.rows()
 
 
 async def test_an_import_is_not_sent_by_who_lost_its_claim() -> None:

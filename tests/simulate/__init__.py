@@ -5,6 +5,9 @@ happens next: it goes on, is refused, is done and its answer lost, is done late,
 process, a person, the bucket or the clock comes first. At the end the world comes to rest, is reconciled, and has to
 be as the policies say. `python -m tests.simulate --help`; `tests/test_simulation.py` runs some hundred seeds.
 
-Limits: what is simulated are the flows, the workers and the rules of the state, on the adapters in memory. Adapters
-of real servers and the SQL state have their own tests.
+Limits: what is simulated are the flows (objects, texts, sidecars; imports, versions, deliveries), the workers and the
+rules of the state, on the adapters in memory; the state may be the one on SQLite, and then takes the same course, step
+by step. Groups, manifests, adapters of real servers and PostgreSQL have their own tests. Where processes sleep past
+their leases (`paused`), a task may be made twice for a while, for no annotator knows our leases: what is kept at the
+end is right.
 """
