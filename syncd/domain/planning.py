@@ -130,9 +130,18 @@ def plan(dataset: str, ref: ObjectRef, seen: Observation, records: Sequence[Reco
     active = tuple(r for r in records if r.state is TaskState.ACTIVE)
     if seen.gone:
         return _plan_gone(active, policy) if records else Plan(reason="gone before it had a task", vanished=True)
-    same = {r.state: r for r in records if same_version(r, seen)}
-    replaces = policy.on_change is OnChange.REPLACE
-    stale = tuple(r for r in active if not same_version(r, seen)) if replaces else ()
+    return _plan_there(seen, records, active, policy) or Plan(
+        place=_placement(dataset, ref, seen, records),
+        retire=_stale(seen, active, policy),
+        reason="object changed" if active else "new object",
+    )
+
+
+def _plan_there(
+    seen: Observation, records: Sequence[Record], active: tuple[Record, ...], policy: Policy
+) -> Plan | None:
+    """What to do where the version that was seen needs no new task; None: it does."""
+    same, stale = {r.state: r for r in records if same_version(r, seen)}, _stale(seen, active, policy)
     if TaskState.ACTIVE in same:
         return Plan(retire=stale, reason="has its task")
     if TaskState.DISCARDED in same:
@@ -141,8 +150,12 @@ def plan(dataset: str, ref: ObjectRef, seen: Observation, records: Sequence[Reco
         return Plan(reason="change ignored by policy")
     if TaskState.RETIRED in same:  # the object came back, and a person's work on exactly this version is still there
         return Plan(restore=(same[TaskState.RETIRED],), retire=stale, reason="object is back")
-    reason = "object changed" if active else "new object"
-    return Plan(place=_placement(dataset, ref, seen, records), retire=stale, reason=reason)
+    return None
+
+
+def _stale(seen: Observation, active: Sequence[Record], policy: Policy) -> tuple[Record, ...]:
+    """Those in work whose version is replaced by the one that was seen."""
+    return tuple(r for r in active if policy.on_change is OnChange.REPLACE and not same_version(r, seen))
 
 
 def _plan_gone(active: tuple[Record, ...], policy: Policy) -> Plan:

@@ -81,9 +81,9 @@ class SnapshotStore(Protocol):
     ) -> VersionInfo | None:
         """Merge the changes as one new version; None when the table already holds all of them.
 
-        `expected`: only on top of that version (0: only where there is none yet). Conflict, and nothing was merged: rows
-        came since, by whomever; they are in a version now. So whoever read the newest number before the changes never
-        puts what is old over what is newer, however long it slept in between.
+        `expected`: only on top of that version (0: only where there is none yet). Conflict, and nothing was merged:
+        rows came since, by whomever; they are in a version now. So whoever read the newest number before the changes
+        never puts what is old over what is newer, however long it slept in between.
 
         `label_config`: its canonical text, kept with the version. An object keeps the split it has; one that comes
         new is given one by `splits` (None: it has none). Idempotent: the same changes again make no version. A
