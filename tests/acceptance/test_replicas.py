@@ -70,7 +70,7 @@ def cluster(make_site: Callable[..., Site], label_studio: LabelStudioServer, pos
     site = make_site(label_studio)
     shared = f'[state]\nurl = "{postgres.fresh()}"\n[worker]\nbatch = 10\nlease = {LEASE_S}'
     site.configure(extra=shared)
-    text = site.config.read_text().replace("[receiver]\n", '[receiver]\nadmin = "receiver"\n')
+    text = site.config.read_text().replace('admin = ""', 'admin = "receiver"')
     site.config.write_text(text)
     ports = [free_port() for _ in range(3)]
     with balanced(ports) as door:

@@ -272,10 +272,10 @@ async def test_versions_outlive_compaction_and_clean_up_and_numbers_stay_gapless
 async def test_a_cancelled_commit_is_waited_for(store: LanceSnapshots, monkeypatch: pytest.MonkeyPatch) -> None:
     entered, release, real = threading.Event(), threading.Event(), Table.merge
 
-    def held(self: Table, changes: Any) -> bool:
+    def held(self: Table, *args: Any) -> bool:
         entered.set()
         assert release.wait(30)
-        return real(self, changes)
+        return real(self, *args)
 
     monkeypatch.setattr(Table, "merge", held)
     caller = asyncio.create_task(store.commit("fruits", FIRST, "h"))
