@@ -82,7 +82,9 @@ class Ceph:
         self._background("rgw", "radosgw", "-n", "client.rgw", "-f")
         self._until("rgw", lambda: _is_taken(self.rgw))
         keys = ("--access-key=test", f"--secret-key={S3_KEY}")
-        self._run("radosgw-admin", "-n", "client.adm", "user", "create", "--uid=test", "--display-name=test", *keys)
+        user = ("-n", "client.adm", "user", "create", "--uid=test", "--display-name=test", *keys)
+        admin = ["radosgw-admin", "-c", str(self.home / "ceph.conf"), *user]
+        subprocess.run(admin, check=True, stdout=subprocess.DEVNULL, timeout=60)  # its answer shows the key
 
     def stop(self) -> None:
         for process in self._running.values():
