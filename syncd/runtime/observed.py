@@ -54,7 +54,7 @@ class _Observed:
 
     def _pages(self, name: str, inner: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
         async def pages(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            async with aclosing(inner(*args, **kwargs)) as source:  # type: ignore[type-var]
+            async with aclosing(inner(*args, **kwargs)) as source:  # type: ignore[type-var] # a generator: asked above
                 while True:
                     with self._watching(name):
                         page = await anext(source, None)

@@ -189,8 +189,8 @@ class _IntoOurLog(logging.Handler):
 
 def sent_to(endpoint: str, headers: Mapping[str, str]) -> OpenTelemetry:
     """Send spans in batches to a collector, at a base URL; an empty one: where OTEL_EXPORTER_OTLP_* say."""
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - not for a test's own
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - as above
 
     _SDK_LOG.handlers, _SDK_LOG.propagate = [_IntoOurLog()], False
     url = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
