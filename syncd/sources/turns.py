@@ -1,8 +1,8 @@
 """Turns: however much one sender sends at once, the others are answered meanwhile. Used by the receiver.
 
-Each route has a lane of its own, in which so many bytes of bodies are worked on at once, or one larger body alone; what
-comes beyond that waits in its order, and is to come again where it would wait for too long. So a lane full of large
-bodies delays another lane's small one by about one body, and bodies that wait are bounded by the room for them.
+Of each route so many bytes of bodies are worked on at once, or one larger body alone; what comes beyond that waits in
+its order, and is to come again where it would wait for too long. So a route full of large bodies delays another one's
+small body by about one of them, and bodies that wait are bounded by the room for them.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from syncd.domain.errors import Retryable
 
 _AT_ONCE = 256 * 1024
-"""Bytes of one lane: hundreds of small notifications, which share a commit."""
+"""Bytes of one route: hundreds of small notifications, which share a commit."""
 _PATIENCE_S = 10.0
 
 
 @dataclass(slots=True)
-class _Lane:
+class _Route:
     under_way: int = 0
     waiting: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
 
@@ -26,52 +26,52 @@ class _Lane:
 
 
 class Turns:
-    """The lanes of all routes."""
+    """Those of all routes."""
 
     def __init__(self) -> None:
-        self._lanes: defaultdict[str, _Lane] = defaultdict(_Lane)
+        self._routes: defaultdict[str, _Route] = defaultdict(_Route)
 
     def of(self, route: str, size: int) -> "_Turn":
         """A turn to work on a body of so many bytes. Retryable, when it is entered: too many wait before it."""
-        return _Turn(self._lanes[route], size)
+        return _Turn(self._routes[route], size)
 
 
 class _Turn:
     """One turn. A class, and no generator: every request takes one."""
 
-    __slots__ = ("_lane", "_size")
+    __slots__ = ("_route", "_size")
 
-    def __init__(self, lane: _Lane, size: int) -> None:
-        self._lane, self._size = lane, size
+    def __init__(self, route: _Route, size: int) -> None:
+        self._route, self._size = route, size
 
     async def __aenter__(self) -> None:
-        if self._lane.waiting or not self._lane.has_room(self._size):
-            await _wait(self._lane, self._size)
+        if self._route.waiting or not self._route.has_room(self._size):
+            await _wait(self._route, self._size)
         else:
-            self._lane.under_way += self._size
+            self._route.under_way += self._size
 
     async def __aexit__(self, *_: object) -> None:
-        _leave(self._lane, self._size)
+        _leave(self._route, self._size)
 
 
-async def _wait(lane: _Lane, size: int) -> None:
+async def _wait(route: _Route, size: int) -> None:
     turn = asyncio.get_running_loop().create_future()
-    lane.waiting.append((size, turn))
+    route.waiting.append((size, turn))
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await turn
     except (TimeoutError, asyncio.CancelledError) as end:
         if turn.done() and not turn.cancelled():  # it was given, and is not taken
-            _leave(lane, size)
+            _leave(route, size)
         if isinstance(end, asyncio.CancelledError):
             raise
         raise Retryable("more comes from one sender than can be stored in time") from None
 
 
-def _leave(lane: _Lane, size: int) -> None:
-    lane.under_way -= size
-    while lane.waiting and (lane.waiting[0][1].done() or lane.has_room(lane.waiting[0][0])):
-        size, turn = lane.waiting.popleft()
+def _leave(route: _Route, size: int) -> None:
+    route.under_way -= size
+    while route.waiting and (route.waiting[0][1].done() or route.has_room(route.waiting[0][0])):
+        size, turn = route.waiting.popleft()
         if not turn.done():  # who left before his turn has none
-            lane.under_way += size
+            route.under_way += size
             turn.set_result(None)
