@@ -127,8 +127,8 @@ def test_three_daemons_share_the_work_and_one_killed_or_paused_does_no_harm(clus
 def test_what_there_is_once_is_made_once_by_three_that_start_together(cluster: Cluster) -> None:
     site = cluster.site
     cluster.start(*cluster.ports)
-    project = site.person.project(site.title)  # two of one title would have ended the daemons
-    assert project
+    # two of one title would have ended the daemons
+    project = until("the project", lambda: site.person.project(site.title))
     projects = site.person._call("GET", "/api/projects/", params={"title": site.title, "page_size": 100})["results"]
     assert len(projects) == 1
     until("the webhook", lambda: len(webhooks(site, project["id"])) == 1)

@@ -187,22 +187,19 @@ async def test_reasons_are_kept_whatever_a_server_wrote_into_them(state: SqlStat
 
 
 async def test_connections_that_are_cut_lose_nothing_that_was_acknowledged(state: SqlState, postgres: Postgres) -> None:
-    async def cut(done: asyncio.Event) -> int:
+    async def cut() -> None:
         cuts = 0
-        while not done.is_set():
+        while cuts < 12:
             cuts += len(await asyncio.to_thread(postgres.fetch, TERMINATE))
             await asyncio.sleep(random.uniform(0.05, 0.4))
-        return cuts
 
-    done = asyncio.Event()
-    cutting = asyncio.create_task(cut(done))
+    cutting = asyncio.create_task(cut())
     outcomes: list[Any] = []
-    for start in range(0, 6000, 100):
-        numbers = range(start, start + 100)
+    while not cutting.done() or len(outcomes) < 3000:
+        numbers = range(len(outcomes), len(outcomes) + 100)
         outcomes += await asyncio.gather(*(state.mark([task(n)]) for n in numbers), return_exceptions=True)
-    done.set()
-    assert await cutting > 5
-    claims = await state.claim(limit=10_000, lease=60)
+    await cutting
+    claims = await state.claim(limit=len(outcomes), lease=60)
     there = {int(claim.subject.id) for claim in claims}
     assert all(outcome is None or isinstance(outcome, Retryable) for outcome in outcomes)
     for number, outcome in enumerate(outcomes):
