@@ -133,7 +133,7 @@ def _requests(route: str, status: int) -> Counter:
 
 
 @cache
-def answering(route: str) -> Histogram:
+def _answering(route: str) -> Histogram:
     """The same for answers."""
     return ANSWERING.labels(route)
 
@@ -155,6 +155,11 @@ def count_request(route: str, status: int) -> None:
     _requests(route, status).inc()
     if status >= 400:
         REJECTIONS.labels(route, _REJECTED_FOR.get(status, OTHER)).inc()
+
+
+def time_request(route: str, seconds: float) -> None:
+    """So long an answer of the receiver took."""
+    _answering(route).observe(seconds)
 
 
 def count_settled(lane: Lane, settlements: Sequence[Settlement], lost: int) -> None:

@@ -38,6 +38,8 @@ _FORMAT = TraceContextTextMapPropagator()
 class OpenTelemetry:
     """Implements `tracing.Tracer`. `processor` takes the finished spans."""
 
+    writes = True
+
     def __init__(self, processor: SpanProcessor) -> None:
         known = {SERVICE_NAME: "syncd", SERVICE_VERSION: version("syncd")}
         resource = Resource.create(known).merge(OTELResourceDetector().detect())  # what operators name it counts

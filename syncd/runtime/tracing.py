@@ -16,7 +16,9 @@ Value = str | int | float | bool
 
 
 class Tracer(Protocol):
-    """What writes traces."""
+    """What writes traces. `writes`: whether it does; where it does not, hot paths need not ask it anything."""
+
+    writes: bool
 
     def span(self, name: str, values: Mapping[str, Value]) -> AbstractContextManager[None]:
         """A span below the one around it, else a trace of its own."""
@@ -59,6 +61,8 @@ class Settled(Protocol):
 
 class _Off:
     """No traces."""
+
+    writes = False
 
     def span(self, name: str, values: Mapping[str, Value]) -> AbstractContextManager[None]:
         return nullcontext()

@@ -19,7 +19,7 @@ from syncd.domain.errors import ConfigError, Problem, Retryable
 from syncd.domain.model import Kind, Mark, Subject
 from syncd.ports import PushSource
 from syncd.runtime import garbage
-from syncd.runtime.metrics import count_request, metrics_page
+from syncd.runtime.metrics import count_request, metrics_page, time_request
 from syncd.runtime.supervisor import Job, Stop, notify, supervise
 from syncd.secrets import keep_fresh
 from syncd.service.assembly import Assembly, assemble
@@ -74,7 +74,8 @@ async def run(config: Config) -> None:
 async def _listening(parts: Assembly, inboxes: Mapping[str, Inbox]) -> AsyncIterator[int]:
     """The receiver, from now to the end; yields its port. ConfigError when it cannot listen there."""
     config = parts.config.receiver
-    probes = Probes(partial(_ready, parts), metrics_page, count_request, partial(_notes, parts), [watched])
+    notes = partial(_notes, parts)
+    probes = Probes(partial(_ready, parts), metrics_page, count_request, notes, time_request, watched)
     limits = Limits(config.body_limit, header_timeout=config.header_timeout, body_timeout=config.body_timeout)
     receiver = Receiver(inboxes, probes, limits, _pushes(parts))
     others = [*_media(parts), *([receiver.add_metrics] if config.admin == RECEIVER else [])]

@@ -1,10 +1,9 @@
-"""How the daemon is watched: requests timed and traced, traces sent, health and metrics at an address of their own.
+"""How the daemon is watched: requests traced, traces sent, health and metrics at an address of their own.
 
 Used by `daemon`.
 """
 
 import os
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
@@ -13,32 +12,25 @@ from aiohttp import hdrs, web
 
 from syncd.config import Config, Telemetry
 from syncd.domain.errors import ConfigError, Problem
-from syncd.runtime.metrics import answering
 from syncd.runtime.tracing import tracer, use
-from syncd.sources.receiver import Handler, Receiver
+from syncd.sources.connections import Handler
+from syncd.sources.receiver import Receiver
 
 log = structlog.get_logger()
 
-_TRACED = frozenset({"webhook", "events"})
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _NEEDS = "the extra: pip install 'syncd[otel]'"
 
 
-@web.middleware
-async def watched(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Time every request; a sender's becomes a span, below the sender's own where it shows a `traceparent`."""
-    started = time.perf_counter()
-    route = request.match_info.route.name or "none"
-    try:
-        if route not in _TRACED:
-            return await handler(request)
-        method = request.method if request.method in hdrs.METH_ALL else "_OTHER"  # as OpenTelemetry wants it
-        with tracer().request(method, route, request.headers.get("traceparent")):
-            response = await handler(request)
-            tracer().answered(response.status)
-            return response
-    finally:
-        answering(route).observe(time.perf_counter() - started)
+async def watched(route: str, handler: Handler, request: web.Request) -> web.StreamResponse:
+    """A sender's request as a span, below the sender's own where it shows a `traceparent`."""
+    if not tracer().writes:
+        return await handler(request)
+    method = request.method if request.method in hdrs.METH_ALL else "_OTHER"  # as OpenTelemetry wants it
+    with tracer().request(method, route, request.headers.get("traceparent")):
+        response = await handler(request)
+        tracer().answered(response.status)
+        return response
 
 
 @asynccontextmanager

@@ -7,8 +7,7 @@ bare (RFC 1951) as some senders mean it.
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -35,28 +34,29 @@ class Bodies:
         self._patience = patience
         self._held = 0
 
-    @asynccontextmanager
-    async def of(self, request: web.Request) -> AsyncIterator[bytes]:
-        """The body, unpacked; it takes room until the context ends.
+    async def of(self, request: web.Request) -> "Body":
+        """The body, unpacked; it takes room until its context ends.
 
         Raises the answer (400, 408, 413, 415) where it does not come, or not within the limits. Retryable: there is no
         room now.
         """
-        body = _Body()
+        body = Body(self)
         try:
             await self._read(request, body)
-            yield body.whole()
-        finally:
-            self._held -= max(0, body.size - _SMALL)
+        except BaseException:
+            self.release(body)
+            raise
+        return body
 
-    async def _read(self, request: web.Request, body: "_Body") -> None:
+    async def _read(self, request: web.Request, body: "Body") -> None:
         unpacked = _unpacker(request)
+        content = request.content
         try:
-            if request.content.is_eof():  # it came with its header, as most do: timers cost
-                self._unpack(unpacked, request.content.read_nowait(), body)
+            if content.is_eof():  # it came with its header, as most do: timers cost
+                self._unpack(unpacked, content.read_nowait(), body)
             else:
                 async with asyncio.timeout(self._patience):
-                    async for sent in request.content.iter_any():
+                    async for sent in content.iter_any():
                         self._unpack(unpacked, sent, body)
             unpacked.end()
         except TimeoutError:
@@ -64,38 +64,50 @@ class Bodies:
         except (HttpProcessingError, web.RequestPayloadError, zlib.error) as error:  # bad chunks, broken, cut off
             raise web.HTTPBadRequest from error
 
-    def _unpack(self, unpacked: "_Plain", sent: bytes, body: "_Body") -> None:
+    def release(self, body: "Body") -> None:
+        """What it took is room again."""
+        self._held -= body.beyond_small()
+
+    def _unpack(self, unpacked: "_Plain", sent: bytes, body: "Body") -> None:
         for piece in unpacked.pieces(sent):
             self._take(body, piece)
 
-    def _take(self, body: "_Body", piece: bytes) -> None:
-        before = max(0, body.size - _SMALL)
+    def _take(self, body: "Body", piece: bytes) -> None:
+        before = body.beyond_small()
         body.add(piece)
-        self._held += max(0, body.size - _SMALL) - before
+        self._held += body.beyond_small() - before
         if body.size > self._limit:
             raise web.HTTPRequestEntityTooLarge(self._limit, body.size)
         if self._held > self._room:
             raise Retryable("all that senders may hold of our memory is held by bodies that are being read")
 
 
-class _Body:
-    """One body as it comes."""
+class Body:
+    """One body as it comes; the context of it gives all of it. No generator: every request has one."""
 
-    __slots__ = ("_came", "size")
+    __slots__ = ("_all", "_came", "size")
 
-    def __init__(self) -> None:
-        self._came = bytearray()
+    def __init__(self, all_of_them: Bodies) -> None:
+        self._all = all_of_them
+        self._came: list[bytes] = []
         self.size = 0
 
     def add(self, piece: bytes) -> None:
-        self._came += piece
+        """One more piece."""
+        self._came.append(piece)
         self.size += len(piece)
 
-    def whole(self) -> bytes:
-        """All of it, once: what came is let go, for it may be large."""
-        whole = bytes(self._came)
-        self._came.clear()
+    def beyond_small(self) -> int:
+        """Bytes of it that there need not be room for."""
+        return max(0, self.size - _SMALL)
+
+    def __enter__(self) -> bytes:
+        whole = self._came[0] if len(self._came) == 1 else b"".join(self._came)
+        self._came.clear()  # it may be large, and is not to be there twice
         return whole
+
+    def __exit__(self, *_: object) -> None:
+        self._all.release(self)
 
 
 class _Plain:
@@ -144,10 +156,15 @@ class _Packed(_Plain):
             raise zlib.error("it is cut off")
 
 
+_PLAIN = _Plain()
+
+
 def _unpacker(request: web.Request) -> _Plain:
+    if hdrs.CONTENT_ENCODING not in request.headers:
+        return _PLAIN
     match ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, [])).strip().lower():
         case "" | "identity":
-            return _Plain()
+            return _PLAIN
         case "gzip":
             return _Packed(_GZIP)
         case "deflate":

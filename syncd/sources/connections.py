@@ -1,10 +1,12 @@
-"""aiohttp's server, where its own answers are not ours: to what is no HTTP, and to who sends too slowly.
+"""aiohttp's server, where its own ways are not ours: with what is no HTTP, with who sends too slowly, with routes.
 
 Used by the receiver. aiohttp would show a sender the bytes that broke, and log them, which may be a token's; it would
-count no such request, and would wait on for the rest of a body that did not come in time.
+count no such request, and would wait on for the rest of a body that did not come in time. Its routes and middlewares
+take longer than all else of a bare answer, so requests pass by us first.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -51,15 +53,30 @@ class _Server(web.Server):
         return connection
 
 
-class Runner(web.AppRunner):
-    """An `AppRunner`. `refused` is called with the status of each answer to what was no HTTP."""
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-    def __init__(self, app: web.Application, *, refused: Callable[[int], None], **options: Any) -> None:
+
+class Runner(web.AppRunner):
+    """An `AppRunner`. `first` answers each request; it is given the application, for what it does not answer itself.
+
+    `refused` is called with the status of each answer to what was no HTTP.
+    """
+
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        first: Callable[[Handler, web.Request], Awaitable[web.StreamResponse]],
+        refused: Callable[[int], None],
+        **options: Any,
+    ) -> None:
         super().__init__(app, **options)
+        self._first = first
         self._refused = refused
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        server = _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - there is no other door
+        answer: Any = partial(self._first, made.request_handler)
+        server = _Server(answer, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - there is no other door
         server.refused = self._refused
         return server

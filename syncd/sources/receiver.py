@@ -7,7 +7,8 @@ Bodies are never logged: Label Studio's hold project secrets.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +16,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Middleware
 
 from syncd.domain.errors import Rejected, Retryable, SyncdError
 from syncd.ports import WEBHOOK_SECRET_HEADER, Pushed, Reply
 from syncd.sources.bodies import Bodies
-from syncd.sources.connections import Runner
+from syncd.sources.connections import Handler, Runner
 from syncd.sources.openapi import openapi_page
 from syncd.sources.turns import Turns
 
@@ -37,7 +37,9 @@ _BACKLOG = 4096
 _LINGER_S = 2.0
 """So long whoever still sends what was refused may do so: time for the answer to arrive before the connection ends."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+async def _as_it_is(_: str, handler: Handler, request: web.Request) -> web.StreamResponse:
+    return await handler(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,10 @@ class Probes:
     count: Callable[[str, int], None]
     """Called with the route's name and the status of every answer."""
     notes: Callable[[], Iterable[str]] = tuple
-    around: Sequence[Middleware] = ()
-    """What every request passes through first."""
+    timed: Callable[[str, float], None] = lambda *_: None
+    """Called with the route's name and the seconds until every answer."""
+    around: Callable[[str, Handler, web.Request], Awaitable[web.StreamResponse]] = _as_it_is
+    """What every request of a sender passes through, with its route's name and what answers it."""
 
 
 class Receiver:
@@ -122,8 +126,9 @@ class Receiver:
             yield bound
 
     def _add_senders(self, router: web.UrlDispatcher) -> None:
-        router.add_post("/webhooks/{tail:.+}", self._webhook, name="webhook")
-        router.add_route("*", "/events/{tail:.+}", self._event, name="events")
+        around = self._probes.around
+        router.add_post("/webhooks/{tail:.+}", partial(around, "webhook", self._webhook), name="webhook")
+        router.add_route("*", "/events/{tail:.+}", partial(around, "events", self._event), name="events")
         router.add_get("/openapi.json", _openapi, name="openapi")
 
     def _add_health(self, router: web.UrlDispatcher) -> None:
@@ -138,7 +143,7 @@ class Receiver:
     async def _serving(
         self, host: str, port: int, *routes: Callable[[web.UrlDispatcher], None]
     ) -> "AsyncIterator[int]":
-        app = web.Application(middlewares=[*self._probes.around, self._shield])
+        app = web.Application()
         for add_routes in routes:
             add_routes(app.router)
         # aiohttp has no limit for the time of a header; its keep-alive timer runs from the connection on, and also
@@ -146,6 +151,7 @@ class Receiver:
         patience = self._limits.header_timeout
         runner = Runner(
             app,
+            first=self._answer,
             refused=partial(self._probes.count, "none"),
             access_log=None,
             keepalive_timeout=patience,
@@ -161,17 +167,28 @@ class Receiver:
         finally:
             await runner.cleanup()
 
-    @web.middleware
-    async def _shield(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _answer(self, application: Handler, request: web.Request) -> web.StreamResponse:
         """Count every answer and turn trouble into a plain one: no stack trace, no echo of the input."""
+        started = time.perf_counter()
+        route, handler = self._short_way(request)
         try:
-            response = await handler(request)
+            response = await (self._probes.around(route, handler, request) if handler else application(request))
         except web.HTTPException as refused:
             # aiohttp would echo the path of an unknown route
             response = web.Response(status=refused.status, text=refused.reason, headers=_allowed(refused))
-        route = request.match_info.route.name or "none"
-        self._probes.count(route, response.status)
+        name = route or request.match_info.route.name or "none"
+        self._probes.count(name, response.status)
+        self._probes.timed(name, time.perf_counter() - started)
         return response
+
+    def _short_way(self, request: web.Request) -> tuple[str, Handler | None]:
+        """The route that events take, past the application's: its name, and what answers. Nothing for all else."""
+        if request.method == hdrs.METH_POST and hdrs.EXPECT not in request.headers:
+            if request.path in self._pushes:
+                return "events", self._event
+            if request.path in self._inboxes:
+                return "webhook", self._webhook
+        return "", None
 
     async def _webhook(self, request: web.Request) -> web.Response:
         inbox = self._inboxes.get(request.path)
@@ -182,7 +199,7 @@ class Receiver:
         if request.content_type != "application/json":
             return web.Response(status=415, text="Send application/json.")
         try:
-            async with self._bodies.of(request) as body, self._turns.of(request.path, len(body)):
+            with await self._bodies.of(request) as body, await self._turns.of(request.path, len(body)):
                 await inbox.accept(body)
         except Rejected as error:
             return web.Response(status=400, text=str(error))
@@ -197,13 +214,13 @@ class Receiver:
         if request.method not in push.methods:
             raise web.HTTPMethodNotAllowed(request.method, push.methods)
         try:
-            async with self._bodies.of(request) as body, self._turns.of(request.path, len(body)):
+            with await self._bodies.of(request) as body, await self._turns.of(request.path, len(body)):
                 reply = await push.receive(Pushed(request.method, _headers(request), _query(request), body))
         except Rejected as error:
             return web.Response(status=400, text=str(error))
         except SyncdError as error:  # a secret that cannot be read is no fault of the sender
             return _postponed(request, error)
-        return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers)
+        return web.Response(status=reply.status, body=reply.body or None, headers=reply.headers or None)
 
     async def _ready(self, _: web.Request) -> web.Response:
         reason = await self._probes.ready()
@@ -236,10 +253,9 @@ def _postponed(request: web.Request, error: SyncdError) -> web.Response:
 
 def _headers(request: web.Request) -> dict[str, str]:
     """By lower-case names; of a name that came twice, a comma between."""
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        key = name.lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if len(headers) != len(request.headers):
+        headers = {name: ", ".join(request.headers.getall(name)) for name in headers}
     return headers
 
 

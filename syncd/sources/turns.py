@@ -31,26 +31,27 @@ class Turns:
     def __init__(self) -> None:
         self._routes: defaultdict[str, _Route] = defaultdict(_Route)
 
-    def of(self, route: str, size: int) -> "_Turn":
-        """A turn to work on a body of so many bytes. Retryable, when it is entered: too many wait before it."""
-        return _Turn(self._routes[route], size)
+    async def of(self, route: str, size: int) -> "_Turn":
+        """A turn to work on a body of so many bytes, until its context ends. Retryable: too many wait before it."""
+        there = self._routes[route]
+        if there.waiting or not there.has_room(size):
+            await _wait(there, size)
+        else:
+            there.under_way += size
+        return _Turn(there, size)
 
 
 class _Turn:
-    """One turn. A class, and no generator: every request takes one."""
+    """One turn, which is entered at once. No generator: every request takes one."""
 
     __slots__ = ("_route", "_size")
 
     def __init__(self, route: _Route, size: int) -> None:
         self._route, self._size = route, size
 
-    async def __aenter__(self) -> None:
-        if self._route.waiting or not self._route.has_room(self._size):
-            await _wait(self._route, self._size)
-        else:
-            self._route.under_way += self._size
+    def __enter__(self) -> None: ...
 
-    async def __aexit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         _leave(self._route, self._size)
 
 

@@ -82,21 +82,34 @@ def upsert(connection: Connection, table: Table, by: tuple[str, ...], rows: Sequ
         last = {tuple(row[name] for name in by): row for row in rows}
         postgres_words.upsert(connection, table, by, list(last.values()))
     else:
-        words, values = _upsert(table, by, tuple(rows[0]))
+        words, values = _sqlite_words(table, by, tuple(rows[0]), changing=True)
         connection.exec_driver_sql(words, [values(row) for row in rows])
 
 
+def add_missing(connection: Connection, table: Table, by: tuple[str, ...], rows: Sequence[_Row]) -> set[Any]:
+    """Insert those of which there is none with the same values in the columns `by`; those values of the inserted."""
+    if not rows:
+        return set()
+    if shared(connection):
+        return postgres_words.add_missing(connection, table, by, rows)
+    words, values = _sqlite_words(table, by, tuple(rows[0]), changing=False)
+    cursor = connection.connection.cursor()  # SQLAlchemy can say how many were inserted, but not which
+    return {itemgetter(*by)(row) for row in rows if cursor.execute(words, values(row)).rowcount}
+
+
 @cache
-def _upsert(table: Table, by: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, Callable[[_Row], tuple[Any, ...]]]:
-    """The words, and what takes the values of a row in their order.
+def _sqlite_words(
+    table: Table, by: tuple[str, ...], names: tuple[str, ...], *, changing: bool
+) -> tuple[str, Callable[[_Row], tuple[Any, ...]]]:
+    """An insert that changes a row that is there, or leaves it; and what takes the values of a row in their order.
 
     SQLAlchemy would convert each value by its type, a fifth of the time of a mark; those of our columns are SQLite's.
     """
     statement = sqlite.insert(table)
     changed = {name: statement.excluded[name] for name in names if name not in by}
-    made = statement.on_conflict_do_update(index_elements=by, set_=changed).compile(
-        dialect=sqlite.dialect(), column_keys=names
-    )
+    changing_it = statement.on_conflict_do_update(index_elements=by, set_=changed)
+    leaving_it = statement.on_conflict_do_nothing(index_elements=by)
+    made = (changing_it if changing else leaving_it).compile(dialect=sqlite.dialect(), column_keys=names)
     return str(made), itemgetter(*(made.positiontup or ()))
 
 

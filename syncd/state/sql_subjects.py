@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case,
 
 from syncd.domain.model import Claim, DeadLetter, Kind, Mark, Observation, Outcome, Settlement, Subject
 from syncd.ports import Lane
-from syncd.state import postgres_words, rules, sql_lanes
-from syncd.state.database import among, among_given, chunks, shared, upsert
+from syncd.state import rules, sql_lanes
+from syncd.state.database import add_missing, among, among_given, chunks, shared, upsert
 from syncd.state.rules import Entry
 from syncd.state.schema import subjects
 
@@ -31,14 +31,17 @@ _ENTRY = [column for column in _C if column.name not in ("n", "ready_at")]
 
 
 def mark(connection: Connection, marks: Sequence[Mark], now: float) -> None:
-    """See `Subjects.mark`. Those that another process puts in at the same time are looked at again."""
+    """See `Subjects.mark`. Most subjects are new; those that leave the set meanwhile, by another process, begin anew."""
     waiting: dict[Subject, list[Mark]] = defaultdict(list)
     for one in marks:
         waiting[one.subject].append(one)
     while waiting:
-        known = _load(connection, waiting)
-        put = _put(connection, known, [_marked(known.get(subject), waiting[subject], now) for subject in waiting])
-        waiting = {subject: waiting[subject] for subject in waiting if subject not in put}
+        fresh = [_row(_marked(None, waiting[subject], now)) for subject in waiting]
+        added = add_missing(connection, subjects, _IDENTITY, fresh)
+        there = {subject for subject in waiting if (subject.kind, subject.dataset, subject.id) not in added}
+        known = _load(connection, there)
+        _save(connection, [_marked(entry, waiting[subject], now) for subject, entry in known.items()])
+        waiting = {subject: waiting[subject] for subject in there - known.keys()}
 
 
 def _marked(entry: Entry | None, marks: Sequence[Mark], now: float) -> Entry:
@@ -46,17 +49,6 @@ def _marked(entry: Entry | None, marks: Sequence[Mark], now: float) -> Entry:
     for one in marks[1:]:
         after = rules.marked(after, one, now)
     return after
-
-
-def _put(connection: Connection, known: Collection[Subject], entries: Sequence[Entry]) -> Collection[Subject]:
-    """Save entries, of which those that are known are locked; which could be."""
-    if not shared(connection):
-        _save(connection, entries)
-        return {entry.subject for entry in entries}
-    _save(connection, [entry for entry in entries if entry.subject in known])
-    fresh = [_row(entry) for entry in entries if entry.subject not in known]
-    added = postgres_words.add_missing(connection, subjects, _IDENTITY, fresh)
-    return {*known, *(Subject(Kind(kind), dataset, id_) for kind, dataset, id_ in added)}
 
 
 def claim(connection: Connection, limit: int, avoid: Collection[Lane], now: float, until: float) -> list[Claim]:

@@ -5,6 +5,7 @@ One thread writes, in grouped commits, and a few read, so the event loop never w
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -140,15 +141,16 @@ def failures_named(path: Path) -> Iterator[None]:
     """Turn the database's errors into what to do next; what is left is a bug."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
         raise _named(error, path) from error
     except (UnicodeEncodeError, PydanticSerializationError):
         raise Rejected("it holds text that is no valid Unicode and cannot be stored; rename the object") from None
 
 
-def _named(error: DBAPIError, path: Path) -> Exception:
+def _named(error: DBAPIError | sqlite3.Error, path: Path) -> Exception:
     """SQLite's codes are extended: `SQLITE_IOERR_FSYNC` is an `SQLITE_IOERR`."""
-    code = "_".join(str(getattr(error.orig, "sqlite_errorname", "")).split("_")[:2])
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = "_".join(str(getattr(cause, "sqlite_errorname", "")).split("_")[:2])
     if code in _DAMAGED:
         hint = "an undamaged state file; stop syncd and run `syncd state rebuild`, which makes another and keeps this"
         return ConfigError([Problem("state.url", f"{path} is damaged, or no SQLite database", hint)])

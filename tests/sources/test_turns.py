@@ -24,7 +24,7 @@ class Line:
 
     def join(self, name: str, size: int, route: str = "/a") -> asyncio.Task[None]:
         async def stand() -> None:
-            async with self.turns.of(route, size):
+            with await self.turns.of(route, size):
                 self.got.append(name)
                 await self.go.wait()
 

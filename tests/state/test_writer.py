@@ -36,7 +36,7 @@ def statements(state: SqlState) -> list[str]:
         seen.append(statement.split(maxsplit=1)[0])
 
     engine = state._database._engine  # type: ignore[attr-defined]
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", note)  # what goes to the driver itself is not among them
     event.listen(engine, "commit", lambda _: seen.append("COMMIT"))
     return seen
 
@@ -44,8 +44,11 @@ def statements(state: SqlState) -> list[str]:
 async def test_concurrent_marks_share_one_commit_and_few_statements(state: SqlState) -> None:
     seen = statements(state)
     await asyncio.gather(*(state.mark([task(n)]) for n in range(400)))
-    assert seen == ["BEGIN", "SELECT", "INSERT", "COMMIT"]
+    assert seen == ["BEGIN", "COMMIT"]
     assert await ids(state) == [str(n) for n in range(400)]
+    del seen[:]
+    await asyncio.gather(*(state.mark([task(n)]) for n in range(400)))
+    assert seen == ["BEGIN", "SELECT", "INSERT", "COMMIT"]
 
 
 async def test_an_operation_that_raises_fails_alone(state: SqlState) -> None:
