@@ -125,6 +125,8 @@ def order(known: Observation, seen: Observation) -> int | None:
 
 def plan(dataset: str, ref: ObjectRef, seen: Observation, records: Sequence[Record], policy: Policy) -> Plan:
     """What to do about `ref`, given what was seen and every record we hold of it (any order)."""
+    if not records and not seen.gone:  # as nearly always: nothing else to weigh
+        return Plan(place=_placement(dataset, ref, seen, ()), reason="new object")
     if doubted := tuple(r for r in records if r.state is TaskState.IN_DOUBT):
         return Plan(retire=doubted, reason="object deleted" if seen.gone else "object changed", unfinished=True)
     active = tuple(r for r in records if r.state is TaskState.ACTIVE)

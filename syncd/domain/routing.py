@@ -90,21 +90,35 @@ class Selection:
 
 
 class _Globs:
-    """Patterns compiled to at most two regular expressions: over the last part of a key, and over all of it."""
+    """Patterns as what decides them soonest: endings and beginnings of the last part of a key, then expressions.
 
-    __slots__ = ("_everything", "_last_part", "_whole")
+    Most patterns are such as `*.jpg` or `.#*`, and every key there is passes through here.
+    """
 
-    def __init__(self, patterns: Sequence[str]) -> None:
+    __slots__ = ("_beginnings", "_endings", "_everything", "_last_part", "_whole")
+
+    def __init__(self, given: Sequence[str]) -> None:
+        patterns = [p.removeprefix("**/") if p.count("/") == 1 else p for p in given]  # however deep: the last part
         self._everything = "**" in patterns
-        self._last_part = _union(p for p in patterns if "/" not in p)
-        self._whole = _union(p for p in patterns if "/" in p)
+        self._endings = tuple(p[1:] for p in patterns if _ENDING.fullmatch(p))
+        self._beginnings = tuple(p[:-1] for p in patterns if _BEGINNING.fullmatch(p))
+        others = [p for p in patterns if not (_ENDING.fullmatch(p) or _BEGINNING.fullmatch(p))]
+        self._last_part = _union(p for p in others if "/" not in p)
+        self._whole = _union(p for p in others if "/" in p)
 
     def match(self, key: str) -> bool:
-        if self._everything:
+        if self._everything or key.endswith(self._endings):
             return True
-        if self._last_part and self._last_part.fullmatch(key, key.rfind("/") + 1):
+        start = key.rfind("/") + 1
+        if key.startswith(self._beginnings, start):
+            return True
+        if self._last_part and self._last_part.fullmatch(key, start):
             return True
         return bool(self._whole and self._whole.fullmatch(key))
+
+
+_ENDING = re.compile(r"\*[\w.~-]+")
+_BEGINNING = re.compile(r"[\w.~$#-]+\*")
 
 
 def _union(patterns: Iterable[str]) -> re.Pattern[str] | None:

@@ -16,7 +16,6 @@ from prometheus_client import (
     REGISTRY,
     Counter,
     Gauge,
-    Histogram,
     Info,
     disable_created_metrics,
     generate_latest,
@@ -25,6 +24,7 @@ from prometheus_client import (
 from syncd.domain.model import Kind, Outcome, Settlement, VersionInfo
 from syncd.domain.notifications import BadEvent
 from syncd.ports import Backlog, Lane
+from syncd.runtime.durations import Durations
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each one, which nobody reads
 
@@ -38,7 +38,7 @@ BUILD.info({"version": version("syncd"), "python": platform.python_version()})
 # ------------------------------------------------------------ HTTP
 REQUESTS = Counter("syncd_http_requests_total", "Answers of the receiver.", ["route", "status"])
 REJECTIONS = Counter("syncd_http_rejections_total", "Requests that were not taken, by why.", ["route", "reason"])
-ANSWERING = Histogram("syncd_http_request_seconds", "Time to an answer, body and all.", ["route"], buckets=_CALLS)
+ANSWERING = Durations("syncd_http_request_seconds", "Time to an answer, body and all.", ["route"], buckets=_CALLS)
 
 # ------------------------------------------------------------ the set of subjects
 PENDING = Gauge("syncd_subjects_pending", "Subjects waiting or claimed.", ["kind", "dataset"])
@@ -52,19 +52,19 @@ LEASES_LOST = Counter(
 )
 
 # ------------------------------------------------------------ from one end to the other
-EVENT_TO_TASK = Histogram(
+EVENT_TO_TASK = Durations(
     "syncd_event_to_task_seconds",
     "From the first event of an object to its recorded task, retries and outages included.",
     ["dataset"],
     buckets=_WAITS,
 )
-ANNOTATION_TO_SNAPSHOT = Histogram(
+ANNOTATION_TO_SNAPSHOT = Durations(
     "syncd_annotation_to_snapshot_seconds",
     "From the first event of an annotation to the version that holds it; after a restart from when it was submitted.",
     ["dataset"],
     buckets=_WAITS,
 )
-SOURCE_LAG = Histogram(
+SOURCE_LAG = Durations(
     "syncd_source_lag_seconds",
     "Of each delivery's oldest event, from the sender's time to durable; clocks may differ.",
     ["source"],
@@ -85,7 +85,7 @@ RECONCILED_AT = Gauge(
     "syncd_reconcile_success_timestamp_seconds", "When a look for what was missed last ended well.", ["dataset", "look"]
 )
 FOUND = Counter("syncd_reconcile_found_total", "What looks found out of step.", ["dataset", "found"])
-CALLS = Histogram(
+CALLS = Durations(
     "syncd_adapter_seconds",
     "Time of a call to the annotator, an object store, the snapshots or the state; of a listing, of each page.",
     ["adapter", "operation", "outcome"],
@@ -132,24 +132,6 @@ def _requests(route: str, status: int) -> Counter:
     return REQUESTS.labels(route, str(status))
 
 
-@cache
-def _answering(route: str) -> Histogram:
-    """The same for answers."""
-    return ANSWERING.labels(route)
-
-
-@cache
-def source_lag(source: str) -> Histogram:
-    """The same for sources."""
-    return SOURCE_LAG.labels(source)
-
-
-@cache
-def calls(adapter: str, operation: str, outcome: str) -> Histogram:
-    """The same for calls of adapters."""
-    return CALLS.labels(adapter, operation, outcome)
-
-
 def count_request(route: str, status: int) -> None:
     """One more answer of the receiver."""
     _requests(route, status).inc()
@@ -159,7 +141,7 @@ def count_request(route: str, status: int) -> None:
 
 def time_request(route: str, seconds: float) -> None:
     """So long an answer of the receiver took."""
-    _answering(route).observe(seconds)
+    ANSWERING.labels(route).observe(seconds)
 
 
 def count_settled(lane: Lane, settlements: Sequence[Settlement], lost: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any, cast
 from syncd.domain.errors import SyncdError
 from syncd.domain.model import Claim, Kind, Mark, Record, Settlement, StagedChange, Subject, VersionInfo
 from syncd.ports import Annotator, AnnotatorDataset, Clock, DatasetSpec, ObjectStore, SnapshotStore, StateStore
-from syncd.runtime.metrics import ANNOTATION_TO_SNAPSHOT, EVENT_TO_TASK, TASKS, calls, count_version, dataset_label
+from syncd.runtime.metrics import ANNOTATION_TO_SNAPSHOT, CALLS, EVENT_TO_TASK, TASKS, count_version, dataset_label
 from syncd.runtime.tracing import tracer
 
 _NO_CALLS = frozenset({"wait", "close"})
@@ -75,10 +75,11 @@ class _Watch:
 
     def __init__(self, adapter: str, operation: str) -> None:
         self._adapter, self._operation = adapter, operation
+        self._span = tracer().call(adapter, operation) if tracer().writes else None
 
     def __enter__(self) -> None:
-        self._span = tracer().call(self._adapter, self._operation)
-        self._span.__enter__()
+        if self._span:
+            self._span.__enter__()
         self._started = time.perf_counter()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: Any) -> None:
@@ -88,8 +89,9 @@ class _Watch:
             outcome = error.verdict
         elif error is not None:
             outcome = "ended"  # by cancelling, or a bug
-        calls(self._adapter, self._operation, outcome).observe(seconds)
-        self._span.__exit__(kind, error, where)
+        CALLS.labels(self._adapter, self._operation, outcome).observe(seconds)
+        if self._span:
+            self._span.__exit__(kind, error, where)
 
 
 class _State(_Observed):

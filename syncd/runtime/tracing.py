@@ -59,22 +59,26 @@ class Settled(Protocol):
     def __call__(self, settlements: Sequence[Settlement]) -> None: ...
 
 
+_NOTHING = nullcontext()
+_SETTLED = nullcontext(lambda _: None)
+
+
 class _Off:
     """No traces."""
 
     writes = False
 
     def span(self, name: str, values: Mapping[str, Value]) -> AbstractContextManager[None]:
-        return nullcontext()
+        return _NOTHING
 
     def request(self, method: str, route: str, traceparent: str | None) -> AbstractContextManager[None]:
-        return nullcontext()
+        return _NOTHING
 
     def call(self, adapter: str, operation: str) -> AbstractContextManager[None]:
-        return nullcontext()
+        return _NOTHING
 
     def work(self, lane: Lane, claims: Sequence[Claim]) -> AbstractContextManager[Settled]:
-        return nullcontext(lambda _: None)
+        return _SETTLED
 
     def answered(self, status: int) -> None: ...
 

@@ -37,7 +37,7 @@ from syncd.ports import (
     Trigger,
 )
 from syncd.runtime.clock import SystemClock
-from syncd.runtime.metrics import count_quarantined, source_lag
+from syncd.runtime.metrics import SOURCE_LAG, count_quarantined
 from syncd.runtime.observed import observed_annotator, observed_state, observed_store
 from syncd.runtime.retry import Backoff
 from syncd.runtime.tracing import tracer
@@ -94,7 +94,7 @@ class Assembly:
             await self._take(seen, bad, source)
         if seen:
             oldest = min(sight.observed_at for _, sight in seen)
-            source_lag(source).observe(max(0.0, self.clock.now() - oldest))
+            SOURCE_LAG.labels(source).observe(max(0.0, self.clock.now() - oldest))
 
     async def _take(self, seen: Sequence[Seen], bad: Sequence[BadEvent], source: str) -> None:
         if bad:

@@ -44,7 +44,7 @@ class HttpSource(SecretSource):
 
     def __init__(self, name: str, options: HttpOptions, *, stores: Stores, clock: Clock) -> None:
         super().__init__(name, options, stores=stores, clock=clock)
-        self._secrets = options.secrets
+        self._secrets = [(f"sources.{name}.secrets.{n}", ref) for n, ref in enumerate(options.secrets)]
         self._tokens = Tokens(options.tokens, f"sources.{name}.tokens")
 
     async def check(self) -> None:
@@ -66,7 +66,7 @@ class HttpSource(SecretSource):
 
     def _keys(self) -> list[bytes]:
         """The signing keys, read anew: a secret that was replaced needs no restart."""
-        return [_key(ref, f"sources.{self.name}.secrets.{n}") for n, ref in enumerate(self._secrets)]
+        return [_key(ref, where) for where, ref in self._secrets]
 
 
 def _key(ref: SecretRef, field: str) -> bytes:

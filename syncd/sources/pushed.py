@@ -120,13 +120,12 @@ class Tokens:
     """
 
     def __init__(self, refs: Sequence[SecretRef], field: str) -> None:
-        self._refs = refs
-        self._field = field
+        self._places = [(f"{field}.{n}", ref) for n, ref in enumerate(refs)]
 
     def check(self, *, spaces: bool = False) -> None:
         """ConfigError: one is missing, or senders could not show it. `spaces`: it may hold some."""
         problems: list[Problem] = []
-        for where, ref in self._places():
+        for where, ref in self._places:
             token = ref.read(where)
             if not (token.isascii() and token.isprintable() and (spaces or " " not in token)):
                 problems.append(Problem(where, f"{ref} holds other characters", _SHOWABLE))
@@ -150,15 +149,12 @@ class Tokens:
     def _read(self) -> tuple[list[bytes], ConfigError | None]:
         known: list[bytes] = []
         trouble = None
-        for where, ref in self._places():
+        for where, ref in self._places:
             try:
                 known.append(ref.read(where).encode())
             except ConfigError as error:
                 trouble = error
         return known, trouble
-
-    def _places(self) -> list[tuple[str, SecretRef]]:
-        return [(f"{self._field}.{n}", ref) for n, ref in enumerate(self._refs)]
 
 
 class TokenSource(SecretSource):

@@ -6,10 +6,11 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wcmatch import glob
 
 from syncd.domain.errors import ConfigError
 from syncd.domain.model import ObjectRef
-from syncd.domain.routing import TEMPORARY, Route, Routes, Selection, bucket_url, folder_path
+from syncd.domain.routing import TEMPORARY, Route, Routes, Selection, _Globs, bucket_url, folder_path
 
 ACCEPTED = [
     ("*.jpg", "a.jpg"),
@@ -179,3 +180,11 @@ def test_a_relative_path_and_a_foreign_url_are_refused() -> None:
         bucket_url("photos")
     with pytest.raises(ValueError, match="file:///"):
         folder_path("s3://photos")
+
+
+@pytest.mark.parametrize("pattern", [*TEMPORARY, "*.jpg", "*a", "a*", "a-b*", "*_b", "*.tar.gz", "*é"])
+@given(key=st.text("ab.~#$/-_é*\n[", max_size=12).map(lambda key: key.replace("b", ".part")))
+def test_a_pattern_that_is_an_ending_or_a_beginning_means_what_globs_mean(pattern: str, key: str) -> None:
+    name = key.rpartition("/")[2]
+    flags = glob.GLOBSTAR | glob.BRACE | glob.DOTGLOB | glob.CASE | glob.FORCEUNIX
+    assert _Globs([pattern]).match(key) is bool(name and glob.globmatch(name, pattern, flags=flags))

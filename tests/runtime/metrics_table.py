@@ -1,10 +1,12 @@
 """`config/metrics.md`, as the program would write it: `python -m tests.runtime.metrics_table` does."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from prometheus_client.metrics import MetricWrapperBase
 
 from syncd.runtime import metrics
+from syncd.runtime.durations import Durations
 from syncd.sources import gate
 
 FILE = Path(__file__).parents[2] / "config" / "metrics.md"
@@ -28,16 +30,29 @@ At `http://127.0.0.1:8401/metrics`, or where `receiver.admin` says. `config/graf
 """
 
 
-def known() -> list[MetricWrapperBase]:
+class Known(NamedTuple):
+    """A metric: its name as it stands on the page, and what is told of it."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    documentation: str
+
+
+def known() -> list[Known]:
     """Every metric of ours, by name."""
-    found = [m for module in (metrics, gate) for m in vars(module).values() if isinstance(m, MetricWrapperBase)]
-    return sorted(found, key=exposed_name)
+    found = [_known(metric) for module in (metrics, gate) for metric in vars(module).values()]
+    return sorted(metric for metric in found if metric)
 
 
-def exposed_name(metric: MetricWrapperBase) -> str:
-    """As it stands on the page."""
-    name: str = metric._name
-    return name + {"counter": "_total", "info": "_info"}.get(str(metric._type), "")
+def _known(metric: object) -> Known | None:
+    if isinstance(metric, Durations):
+        return Known(metric.name, "histogram", metric.label_names, metric.documentation)
+    if isinstance(metric, MetricWrapperBase):
+        kind = str(metric._type)
+        name = metric._name + {"counter": "_total", "info": "_info"}.get(kind, "")
+        return Known(name, kind, tuple(metric._labelnames), metric._documentation)
+    return None
 
 
 def table() -> str:
@@ -45,9 +60,9 @@ def table() -> str:
     return _HEAD + "\n".join(map(_row, known())) + "\n"
 
 
-def _row(metric: MetricWrapperBase) -> str:
-    labels = ", ".join(f"`{label}`" for label in metric._labelnames)
-    return f"| `{exposed_name(metric)}` | {metric._type} | {labels} | {metric._documentation} |"
+def _row(metric: Known) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.documentation} |"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from syncd.domain.model import ObjectRef, Observation
@@ -33,21 +32,20 @@ PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_total", "up"}  
 # ------------------------------------------------------------ names
 
 
-@pytest.mark.parametrize("metric", metrics_table.known(), ids=metrics_table.exposed_name)
-def test_each_metric_is_named_as_prometheus_conventions_ask(metric: MetricWrapperBase) -> None:
-    name = metrics_table.exposed_name(metric)
-    assert re.fullmatch(r"syncd_[a-z_]+", name)
-    assert name.endswith("_total") is (metric._type == "counter")
-    if metric._type == "histogram":
-        assert name.endswith("_seconds")
-    assert metric._documentation.endswith(".")
-    assert not {"le", "quantile", "job", "instance"} & set(metric._labelnames)
+@pytest.mark.parametrize("metric", metrics_table.known(), ids=lambda metric: metric.name)
+def test_each_metric_is_named_as_prometheus_conventions_ask(metric: metrics_table.Known) -> None:
+    assert re.fullmatch(r"syncd_[a-z_]+", metric.name)
+    assert metric.name.endswith("_total") is (metric.kind == "counter")
+    if metric.kind == "histogram":
+        assert metric.name.endswith("_seconds")
+    assert metric.documentation.endswith(".")
+    assert not {"le", "quantile", "job", "instance"} & set(metric.labels)
 
 
 def test_the_page_is_read_as_prometheus_reads_it_and_names_each_metric_once() -> None:
     families = [family.name for family in text_string_to_metric_families(metrics.metrics_page()[0].decode())]
     assert len(families) == len(set(families))
-    assert {metrics_table.exposed_name(metric).removesuffix("_total") for metric in metrics_table.known()} == {
+    assert {metric.name.removesuffix("_total") for metric in metrics_table.known()} == {
         name for name in families if name.startswith("syncd_")
     }
     assert not any(name.endswith("_created") for name in families)
@@ -76,11 +74,11 @@ def samples() -> dict[str, set[str]]:
     """Name of each sample that may be on the page → its labels."""
     found: dict[str, set[str]] = {}
     for metric in metrics_table.known():
-        name, labels = metrics_table.exposed_name(metric), set(metric._labelnames)
-        if metric._type == "histogram":
+        name, labels = metric.name, set(metric.labels)
+        if metric.kind == "histogram":
             found |= {f"{name}_count": labels, f"{name}_sum": labels, f"{name}_bucket": labels | {"le"}}
         else:
-            found[name] = labels | ({"version", "python"} if metric._type == "info" else set())
+            found[name] = labels | ({"version", "python"} if metric.kind == "info" else set())
     return found
 
 
@@ -103,7 +101,7 @@ def test_every_query_names_metrics_and_labels_that_there_are(query: str) -> None
 
 def test_the_dashboard_shows_every_metric() -> None:
     shown = {re.sub(r"_(bucket|count|sum)$", "", name) for query in QUERIES for name in series_in(query)}
-    assert shown >= {metrics_table.exposed_name(metric) for metric in metrics_table.known()}
+    assert shown >= {metric.name for metric in metrics_table.known()}
 
 
 def test_every_alert_says_what_a_person_should_do() -> None:

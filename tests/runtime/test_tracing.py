@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -190,8 +191,8 @@ async def test_a_senders_traceparent_is_taken_if_it_is_one_and_else_passed_over(
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=204)
 
-    app = web.Application(middlewares=[request_watched])
-    app.router.add_post("/webhooks/x", answer, name="webhook")
+    app = web.Application()
+    app.router.add_post("/webhooks/x", partial(request_watched, "webhook", answer))
     async with TestClient(TestServer(app, skip_url_asserts=True)) as client:
         headers = {"traceparent": shown} if len(shown) < 8_000 else {"traceparent": shown[:8_000]}
         assert (await client.post("/webhooks/x", headers=headers)).status == 204
@@ -205,8 +206,8 @@ async def test_a_method_that_nobody_knows_is_no_name_of_a_span(traces: Traces) -
     async def answer(_: web.Request) -> web.Response:
         return web.Response(status=405)
 
-    app = web.Application(middlewares=[request_watched])
-    app.router.add_route("*", "/events/x", answer, name="events")
+    app = web.Application()
+    app.router.add_route("*", "/events/x", partial(request_watched, "events", answer))
     async with TestClient(TestServer(app)) as client:
         assert (await client.request("MADEUP", "/events/x")).status in {400, 405}
         assert (await client.request("PURGE", "/events/x")).status == 405

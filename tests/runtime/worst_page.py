@@ -17,7 +17,7 @@ def fill(names: Sequence[str]) -> None:
     for port in PORTS:
         for operation in (name for name in dir(port) if not name.startswith("_")):
             for outcome in ("ok", "retryable", "rejected"):
-                metrics.calls(port.__name__, operation, outcome).observe(1)
+                metrics.CALLS.labels(port.__name__, operation, outcome).observe(1)
     metrics.show_backlog([Backlog(kind, name, 1, 0, 0, 1.0) for kind in Kind for name in names], 2.0)
     metrics.show_datasets((name, 1, 1) for name in names)
     for name in names:
