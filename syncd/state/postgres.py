@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -20,7 +21,7 @@ from syncd.state import postgres_engine
 from syncd.state.postgres_errors import Interrupted, failures_named, is_orderly
 from syncd.state.postgres_place import Place
 from syncd.state.server_clock import ServerClock
-from syncd.state.writer import Writer
+from syncd.state.writer import Then, Writer
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -41,7 +42,7 @@ class PostgresDatabase:
         self._clock = clock
         self._engine = postgres_engine.pooled(place)
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._writer = Writer(self._commit)
+        self._writer = Writer(self._commit_group)
         self._closed = False
 
     async def read(self, work: Callable[[Connection], _Result]) -> _Result:
@@ -84,6 +85,12 @@ class PostgresDatabase:
         job.add_done_callback(self._under_way.discard)
         return await asyncio.shield(job)
 
+    def _commit_group(self, work: Callable[[Connection], Any], then: Then) -> None:
+        job = asyncio.create_task(self._commit(work))
+        self._under_way.add(job)
+        job.add_done_callback(self._under_way.discard)
+        job.add_done_callback(partial(_tell, then))
+
     async def _commit(self, work: Callable[[Connection], _Result]) -> _Result:
         return await self._again(lambda: self._writing(work))
 
@@ -104,6 +111,16 @@ class PostgresDatabase:
             if self._clock.is_stale():
                 await self._clock.set_by(driver)
             return await _transaction(connection, driver, work, self._name)
+
+
+def _tell(then: Then, job: asyncio.Task[Any]) -> None:
+    """How a task ended; one that was cancelled may have done all or nothing."""
+    if job.cancelled():
+        then(None, asyncio.CancelledError())
+    elif error := job.exception():
+        then(None, error)
+    else:
+        then(job.result(), None)
 
 
 async def open_server(place: Place, prepare: Callable[[Connection], None], clock: ServerClock) -> PostgresDatabase:

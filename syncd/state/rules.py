@@ -180,7 +180,11 @@ def _tombstone(free: Entry, now: float) -> Entry:
 
 
 def _marked_meanwhile(free: Entry, settlement: Settlement, now: float) -> Entry:
-    """The mark stands, at the time it asked for; after a success the wait is a new one."""
+    """The mark stands, at the time it asked for; after a success the wait is a new one.
+
+    It had its turn: others that are due go first, or those that are marked all the time would let nobody through.
+    """
+    free = replace(free, due_at=max(free.due_at, now))
     if settlement.outcome is not Outcome.DONE:
         return free
     new = [trace for trace in (free.traces or "").split(" ") if trace and trace not in settlement.claim.traces]

@@ -124,6 +124,8 @@ class SqlState(SqlDeliveries, SqlQuarantine):
         while page := await self._read(sql_records.version_page, dataset, bucket, after, upto):
             yield page
             after = page[-1][0]
+            if after == upto:
+                return
 
     async def walk_tasks(self, dataset: str) -> AsyncIterator[Sequence[Record]]:
         """See `Records.walk_tasks`; each page is read when it is asked for."""

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import Any
 
 import orjson
@@ -38,10 +37,17 @@ def _known(
 
 def _of(connection: Connection, dataset: str, refs: Iterable[ObjectRef]) -> Iterable[ColumnElement[bool]]:
     """Conditions that pick these objects, each short enough."""
-    for bucket, ours in groupby(sorted(refs), key=lambda ref: ref.bucket):
-        for chunk in chunks([ref.key for ref in ours]):
+    for bucket, keys_there in sorted(_keys(refs).items()):
+        for chunk in chunks(sorted(keys_there)):
             keys = among(connection, imported.c.key, chunk)
             yield (imported.c.dataset == dataset) & (imported.c.bucket == bucket) & keys
+
+
+def _keys(refs: Iterable[ObjectRef]) -> dict[str, list[str]]:
+    keys: dict[str, list[str]] = defaultdict(list)
+    for ref in refs:
+        keys[ref.bucket].append(ref.key)
+    return keys
 
 
 def _values(dataset: str, answer: ImportedAnswer) -> dict[str, Any]:
@@ -61,6 +67,8 @@ def _values(dataset: str, answer: ImportedAnswer) -> dict[str, Any]:
 def wanted(connection: Connection, dataset: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, list[ImportedAnswer]]:
     """See `Imports.wanted`. What is given is left out here: SQLite would look through all that waits, not by key."""
     found: dict[ObjectRef, list[ImportedAnswer]] = defaultdict(list)
+    if connection.execute(select(imported.c.n).where(imported.c.dataset == dataset).limit(1)).scalar() is None:
+        return {}  # as for most datasets, and each batch asks
     for condition in _of(connection, dataset, refs):
         ours = select(*_COLUMNS, imported.c.given).where(condition).order_by(imported.c.n)
         for bucket, key, kind, result, model_version, done in connection.execute(ours):

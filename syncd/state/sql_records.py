@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, delete, select, tuple_
 from syncd.domain.model import Claim, Intent, Mark, ObjectRef, Part, Placement, Record, TaskState
 from syncd.ports import KnownVersion
 from syncd.state import sql_subjects
-from syncd.state.database import among, chunks, one_at_a_time, upsert
+from syncd.state.database import add_missing, among, chunks, one_at_a_time, upsert
 from syncd.state.rules import task_order
 from syncd.state.schema import intents, records
 
@@ -26,6 +26,7 @@ _RECORD = (
     _C.parts,
 )
 _VERSION = (_C.key, _C.etag, _C.version_id, _C.state, _C.parts.is_not(None))
+_IDENTITY = ("dataset", "task_key")
 _OBJECT_ORDER = (_C.key, _C.serial, _C.task_number, _C.task_id)
 
 
@@ -134,16 +135,17 @@ def of_dataset(connection: Connection, dataset: str) -> list[Intent]:
 
 def record(connection: Connection, made: Sequence[Record]) -> None:
     """See `Records.record`."""
-    upsert(connection, records, ("dataset", "task_key"), [_row(one) for one in made])
+    upsert(connection, records, _IDENTITY, [_row(one) for one in made])
 
 
 def fulfil(connection: Connection, marker: str | None, made: Sequence[Record], held: Sequence[Claim]) -> list[Record]:
     """See `Records.fulfil`."""
     if marker and not abandon(connection, marker) and not sql_subjects.are_held(connection, held):
         return []
-    there = _standing(connection, made)
-    standing = {_name(one): one for one in reversed(made)} | there
-    record(connection, [one for name, one in standing.items() if name not in there])
+    _lock(connection, made)
+    first = {_name(one): one for one in reversed(made)}
+    added = add_missing(connection, records, _IDENTITY, [_row(one) for one in first.values()])
+    standing = first | _standing(connection, [one for name, one in first.items() if name not in added])
     return [one for one in made if standing[_name(one)].task_id == one.task_id]
 
 
@@ -165,16 +167,21 @@ def amend(
 
 def _standing(connection: Connection, ours: Sequence[Record]) -> dict[tuple[str, str], Record]:
     """What is recorded under their task keys; nobody else amends it until the transaction ends."""
+    _lock(connection, ours)
     keys: dict[str, list[str]] = defaultdict(list)
     for one in ours:
         keys[one.dataset].append(one.task_key)
     found: dict[tuple[str, str], Record] = {}
-    for dataset, of_dataset in sorted(keys.items()):
-        one_at_a_time(connection, f"records {dataset}")
+    for dataset, of_dataset in keys.items():
         for chunk in chunks(of_dataset):
             rows = connection.execute(_select(dataset).where(among(connection, _C.task_key, chunk)))
             found.update((_name(one), one) for one in map(_record, rows))
     return found
+
+
+def _lock(connection: Connection, ours: Sequence[Record]) -> None:
+    for dataset in sorted({one.dataset for one in ours}):
+        one_at_a_time(connection, f"records {dataset}")
 
 
 def _name(one: Record) -> tuple[str, str]:

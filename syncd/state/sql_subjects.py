@@ -31,7 +31,7 @@ _ENTRY = [column for column in _C if column.name not in ("n", "ready_at")]
 
 
 def mark(connection: Connection, marks: Sequence[Mark], now: float) -> None:
-    """See `Subjects.mark`. Most subjects are new; those that leave the set meanwhile, by another process, begin anew."""
+    """See `Subjects.mark`. Most are new; those that another process takes out meanwhile begin anew."""
     waiting: dict[Subject, list[Mark]] = defaultdict(list)
     for one in marks:
         waiting[one.subject].append(one)

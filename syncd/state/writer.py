@@ -5,9 +5,10 @@ callers pay for one. Nobody is answered before the commit. Used by the databases
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
@@ -18,13 +19,17 @@ from syncd.domain.errors import ConfigError, Retryable
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
 _Works = Callable[[Connection, Sequence[_Item]], None]
+Then = Callable[[Any, BaseException | None], None]
 _GROUP = 512  # operations of one commit
 
 
 class Commit(Protocol):
-    """How a transaction runs: returns what `work` returns once that is durable."""
+    """How a transaction runs: what `work` returns goes to `then` once that is durable, or else why it failed.
 
-    async def __call__(self, work: Callable[[Connection], _Result]) -> _Result:
+    `then` is called in the event loop, not before this returned.
+    """
+
+    def __call__(self, work: Callable[[Connection], Any], then: "Then") -> None:
         """Run `work` in a transaction."""
         ...
 
@@ -39,14 +44,19 @@ class _Write:
 
 
 class Writer:
-    """Runs write operations in groups, one group at a time. An operation is a plain function of the connection."""
+    """Runs write operations in groups, one group at a time. An operation is a plain function of the connection.
+
+    It has no task of its own: each turn of the event loop that a lone operation waits for is a part of its time.
+    """
 
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
-        self._queue: list[_Write] = []
-        self._queued = asyncio.Event()
+        self._queue: deque[_Write] = deque()
+        self._alone: deque[_Write] = deque()
+        self._busy = False
         self._closing = False
-        self._job = asyncio.create_task(self._run(), name="state-writer")
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def run(self, work: Callable[[Connection], _Result]) -> _Result:
         """The result of `work` once it is durable; what it raises. A cancelled caller disturbs nobody else."""
@@ -59,42 +69,47 @@ class Writer:
     def _enqueue(self, work: Callable[..., Any], items: Sequence[Any] | None) -> asyncio.Future[Any]:
         if self._closing:
             raise RuntimeError("the state store is closed")
-        write = _Write(work, items, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        write = _Write(work, items, loop.create_future())
         self._queue.append(write)
-        self._queued.set()
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            loop.call_soon(self._next)  # so that those who come in the same turn share the commit
         return write.done
 
     async def close(self) -> None:
         """Finish what is queued, and end."""
         self._closing = True
-        self._queued.set()
-        await self._job
+        await self._idle.wait()
 
-    async def _run(self) -> None:
-        while self._queue or not self._closing:
-            await self._queued.wait()
-            group, self._queue = self._queue[:_GROUP], self._queue[_GROUP:]
-            if not self._queue and not self._closing:
-                self._queued.clear()
-            await self._answer_all([write for write in group if not write.done.done()])
-
-    async def _answer_all(self, group: list[_Write]) -> None:
-        """Answer every operation of the group. If one raises, each is tried alone, so that only the guilty fails."""
-        try:
-            results = await self._commit(lambda connection: _run_group(connection, group))
-        except (Retryable, ConfigError) as error:  # the database's failure: alone they would fare no better
-            _fail(group, error)
-        except Exception as error:  # noqa: BLE001 - it is the caller's
-            await self._one_by_one(group, error)
+    def _next(self) -> None:
+        group = self._group()
+        if group:
+            self._commit(partial(_run_group, group=group), partial(self._answer, group))
         else:
-            _answer(group, results)
+            self._busy = False
+            self._idle.set()
 
-    async def _one_by_one(self, group: list[_Write], error: Exception) -> None:
-        if len(group) == 1:
+    def _group(self) -> list[_Write]:
+        """Those of the next commit whose callers still wait."""
+        waiting, most = (self._alone, 1) if self._alone else (self._queue, _GROUP)
+        group: list[_Write] = []
+        while waiting and len(group) < most:
+            write = waiting.popleft()
+            if not write.done.done():
+                group.append(write)
+        return group or (self._group() if self._queue else [])
+
+    def _answer(self, group: list[_Write], results: list[Any], error: BaseException | None) -> None:
+        """Answer every operation of the group. If one raised, each is tried alone, so that only the guilty fails."""
+        if error is None:
+            _succeed(group, results)
+        elif len(group) > 1 and not isinstance(error, (Retryable, ConfigError)):
+            self._alone.extend(group)
+        else:  # the database's own failure: alone they would fare no better
             _fail(group, error)
-            return
-        for write in group:
-            await self._answer_all([write])
+        self._next()
 
 
 def _run_group(connection: Connection, group: list[_Write]) -> list[Any]:
@@ -108,13 +123,13 @@ def _run_group(connection: Connection, group: list[_Write]) -> list[Any]:
     return [write.work(connection) if write.items is None else None for write in group]
 
 
-def _answer(group: list[_Write], results: list[Any]) -> None:
+def _succeed(group: list[_Write], results: list[Any]) -> None:
     for write, result in zip(group, results, strict=True):
         if not write.done.done():  # its caller may have been cancelled meanwhile
             write.done.set_result(result)
 
 
-def _fail(group: list[_Write], error: Exception) -> None:
+def _fail(group: list[_Write], error: BaseException) -> None:
     for write in group:
         if not write.done.done():
             write.done.set_exception(error)

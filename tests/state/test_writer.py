@@ -37,6 +37,7 @@ def statements(state: SqlState) -> list[str]:
 
     engine = state._database._engine  # type: ignore[attr-defined]
     event.listen(engine, "before_cursor_execute", note)  # what goes to the driver itself is not among them
+    event.listen(engine, "begin", lambda _: seen.append("BEGIN"))
     event.listen(engine, "commit", lambda _: seen.append("COMMIT"))
     return seen
 
