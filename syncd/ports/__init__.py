@@ -19,7 +19,18 @@ from syncd.ports.annotator import (
 from syncd.ports.clock import Clock
 from syncd.ports.cursors import Cursors
 from syncd.ports.leases import Leases
-from syncd.ports.objects import Deliver, EventSource, ObjectStore, Pushed, PushSource, Reply, Seen, Stores
+from syncd.ports.objects import (
+    Deliver,
+    Entry,
+    EventSource,
+    Listed,
+    ObjectStore,
+    Pushed,
+    PushSource,
+    Reply,
+    Seen,
+    Stores,
+)
 from syncd.ports.quarantine import QUARANTINE_KEPT, Quarantine, Quarantined
 from syncd.ports.snapshots import Collected, Damage, Retention, SnapshotStore, TagMove, Trouble
 from syncd.ports.state import (
@@ -50,11 +61,13 @@ __all__ = [
     "DatasetSpec",
     "Deliver",
     "Deliveries",
+    "Entry",
     "EventSource",
     "Imports",
     "KnownVersion",
     "Lane",
     "Leases",
+    "Listed",
     "ObjectStore",
     "Publish",
     "PushSource",

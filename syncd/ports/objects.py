@@ -1,14 +1,51 @@
 """Where objects and their events come from."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, overload, runtime_checkable
 
 from syncd.domain.model import ObjectRef, Observation, Versioned
 from syncd.domain.notifications import BadEvent
 from syncd.domain.routing import Selection
 
 Seen = tuple[ObjectRef, Observation]
+
+Entry = tuple[str, str | None, int, str | None]
+"""An object in a listing, plain because there are millions: key; etag without quotes; size in bytes; version id."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed(Sequence[Seen]):
+    """A page of a listing, which stays plain: an object's reference and observation are made when they are asked for.
+
+    Making them costs more than comparing, and of millions nearly all are as they were. `at`: when they were seen.
+    """
+
+    bucket: str
+    at: float
+    entries: Sequence[Entry]
+    settled: bool = True
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @overload
+    def __getitem__(self, place: int) -> Seen: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Listed": ...
+
+    def __getitem__(self, place: int | slice) -> "Seen | Listed":
+        if isinstance(place, slice):
+            return Listed(self.bucket, self.at, self.entries[place], self.settled)
+        return self._seen(self.entries[place])
+
+    def __iter__(self) -> Iterator[Seen]:
+        return map(self._seen, self.entries)
+
+    def _seen(self, entry: Entry) -> Seen:
+        key, etag, size, version_id = entry
+        return ObjectRef(self.bucket, key), Observation(self.at, etag, version_id, None, size, settled=self.settled)
 
 
 class Deliver(Protocol):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from syncd.domain.errors import Rejected, SyncdError
+from syncd.ports import Entry
 
 
 class Absent(SyncdError):
@@ -21,10 +22,6 @@ class Unclear(Rejected):
 
 EXPIRED = frozenset({"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "RequestExpired", "InvalidAccessKeyId"})
 """Amazon's words, with status 400, for credentials that were good once."""
-
-
-Entry = tuple[str, str | None, int, str | None]
-"""An object in a listing, plain because there are millions: key; etag without quotes; size in bytes; version id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from itertools import pairwise
-from operator import le
 from typing import TypeVar
 
 import structlog
@@ -18,10 +17,10 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 
 from syncd.clouds.aws import AwsAccess
 from syncd.domain.errors import ConfigError, Conflict, Rejected, Retryable, TooLarge
-from syncd.domain.model import ObjectRef, Observation, Versioned
-from syncd.ports import Clock, Seen
+from syncd.domain.model import Observation, Versioned
+from syncd.ports import Clock, Entry, Listed, Seen
 from syncd.stores.access import Access, Doors
-from syncd.stores.answers import Absent, Denied, Entry, Objects, Unclear
+from syncd.stores.answers import Absent, Denied, Objects, Unclear
 from syncd.stores.sorting import in_key_order
 from syncd.stores.transfer import is_plain
 from syncd.stores.versions import gone, require_version
@@ -94,18 +93,15 @@ class Cloud:
         A server that lists in another order is found out at its first key out of order (Retryable); from then on
         its listings are sorted here. Of some servers it is known.
         """
-        behind, last = after.encode(), b""
+        last = ""
         async with aclosing(self._entries(after)) as pages:
             async for entries in pages:
-                keys = [entry[0].encode() for entry in entries]
+                keys = [entry[0] for entry in entries]
                 self._check_order(last, keys)
-                start = bisect_right(keys, behind) if after else 0
+                start = bisect_right(keys, after) if after else 0
                 if start < len(keys):
                     now, last = self._clock.now(), keys[-1]
-                    yield [
-                        (ObjectRef(self.bucket, key), Observation(now, etag, version, None, size))
-                        for key, etag, size, version in (entries[start:] if start else entries)
-                    ]
+                    yield Listed(self.bucket, now, entries[start:] if start else entries)
 
     async def get(self, key: str, *, limit: int, cut: bool = False, of: Versioned | None = None) -> bytes:
         """As the port says: an answer names the version whose bytes it brings."""
@@ -194,15 +190,18 @@ class Cloud:
             raise Retryable(f"there is no bucket {self.bucket}: make it, or mend its url") from None
         return (page.entries, page.more), headers
 
-    def _check_order(self, last: bytes, keys: Sequence[bytes]) -> None:
-        """That the page is in order, and behind the one before; from now on the listing is sorted where it is not."""
-        if (not keys or last <= keys[0]) and all(map(le, keys, keys[1:])):
+    def _check_order(self, last: str, keys: Sequence[str]) -> None:
+        """That the page is in order, and behind the one before; from now on the listing is sorted where it is not.
+
+        Text sorts by code point, which is the order of its UTF-8 bytes.
+        """
+        if (not keys or last <= keys[0]) and keys == sorted(keys):
             return
         one, other = next((a, b) for a, b in pairwise([last, *keys]) if a > b)
         self._unsorted = True
-        log.warning("bucket.listing_unsorted", bucket=self.bucket, key=other.decode(), behind=one.decode())
+        log.warning("bucket.listing_unsorted", bucket=self.bucket, key=other, behind=one)
         raise Retryable(
-            f"{self.bucket} lists {other.decode()!r} behind {one.decode()!r}, which is not the order of the keys' "
+            f"{self.bucket} lists {other!r} behind {one!r}, which is not the order of the keys' "
             "bytes; the next listing is sorted here"
         )
 

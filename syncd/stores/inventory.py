@@ -26,9 +26,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from syncd.domain.errors import Rejected, Retryable
 from syncd.domain.etags import bare_etag
-from syncd.domain.model import ObjectRef, Observation
-from syncd.ports import ObjectStore, Seen
-from syncd.stores.answers import Entry
+from syncd.ports import Entry, Listed, ObjectStore, Seen
 from syncd.stores.sorting import in_key_order
 
 _DATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\dZ/manifest\.(json|checksum)")
@@ -80,9 +78,8 @@ class Inventoried:
         seen_at, behind = manifest.created_ms / 1000, after.encode()
         async with aclosing(in_key_order(self._entries(manifest))) as pages:
             async for page in pages:
-                found = [_seen(self.bucket, seen_at, entry) for entry in page if entry[0].encode() > behind]
-                if found:
-                    yield found
+                if found := [entry for entry in page if entry[0].encode() > behind]:
+                    yield Listed(self.bucket, seen_at, found, settled=False)
 
     async def close(self) -> None:
         """As the port says."""
@@ -147,11 +144,6 @@ class Inventoried:
         if file.checksum and digest.hexdigest() != file.checksum:
             raise Retryable(f"{file.key} of the inventory is not what its manifest says")
         local.seek(0)
-
-
-def _seen(bucket: str, at: float, entry: Entry) -> Seen:
-    key, etag, size, version = entry
-    return ObjectRef(bucket, key), Observation(at, etag, version, None, size, settled=False)
 
 
 def _next(rows: Iterator[Entry], name: str) -> list[Entry]:

@@ -15,7 +15,7 @@ from itertools import chain, islice
 from typing import IO
 
 from syncd.domain.errors import Retryable
-from syncd.stores.answers import Entry
+from syncd.ports import Entry
 
 RUN = 100_000
 BLOCK = 250

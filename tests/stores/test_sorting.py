@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from syncd.ports import Entry
 from syncd.stores import sorting
-from syncd.stores.answers import Entry
 from syncd.stores.sorting import in_key_order
 
 

@@ -1,13 +1,13 @@
 """Objects against records: one bucket's listing and what we did about it, side by side in key order.
 
-Constant memory: some thousand objects are held at a time. Where nothing differs, which is nearly always, an object
-costs a few set operations on plain tuples; records are read and planned with only for those that may differ.
+Constant memory: some thousand objects are held at a time. Where nothing differs, which is nearly always, columns of
+plain values are compared; references are made, and records are read and planned with, only for what may differ.
 """
 
 import asyncio
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +17,7 @@ from syncd.domain.errors import SyncdError
 from syncd.domain.model import Kind, Mark, ObjectRef, Observation, Record, Subject, TaskState
 from syncd.domain.planning import OnChange, OnDelete
 from syncd.flows.context import Dataset
+from syncd.flows.reconcile.chunks import ACTIVE, Chunk, chunked
 from syncd.flows.reconcile.findings import Caution, Findings
 from syncd.flows.reconcile.pace import NoRoom, Pace
 from syncd.flows.reconcile.standing import Bookmark, Standing
@@ -32,11 +33,10 @@ LOOKS = 50
 """Objects looked at together, where a listing is of an earlier time."""
 REMEMBERED = 1_000
 """Missing keys that are kept in memory; for more of them, the bucket is listed a second time."""
-_ACTIVE = TaskState.ACTIVE.value
-_SETTLED = frozenset({_ACTIVE, TaskState.DISCARDED.value})
+_SETTLED = frozenset({ACTIVE, TaskState.DISCARDED.value})
 """States of a task in which its object version is not to have another."""
 
-LookAt = Callable[[Sequence[Seen], list[str], Sequence[KnownVersion]], Awaitable[None]]
+LookAt = Callable[[Chunk, Sequence[KnownVersion]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,79 +114,78 @@ class _Look:
 
     async def _list(self, look_at: LookAt) -> None:
         """All objects from the place on, with the records that lie between them; the place moves along."""
-        async with aclosing(_chunks(self.store.list(after=self.standing.after))) as chunks:
-            async for chunk in chunks:
-                keys = self._in_order(chunk)
-                upto = max(keys[-1], self.standing.after)
-                await self._compare(chunk, keys, upto, look_at)
+        async with aclosing(chunked(self.store.list(after=self.standing.after), CHUNK)) as chunks:
+            async for listed in chunks:
+                chunk = self._in_order(listed)
+                upto = max(chunk.keys[-1], self.standing.after)
+                await self._compare(chunk, upto, look_at)
                 self.standing.after = upto
                 await self._keep()
                 if self.findings.refused:
                     return
-        await self._compare([], [], None, look_at)
+        await self._compare(Chunk(), None, look_at)
 
-    def _in_order(self, chunk: list[Seen]) -> list[str]:
-        """The keys of a chunk, which is put in order if need be.
+    def _in_order(self, chunk: Chunk) -> Chunk:
+        """The chunk, put in order if need be.
 
         What a store lists out of order is looked at in vain, and nothing worse: ingest asks before it acts.
         """
-        keys = [ref.key for ref, _ in chunk]
-        if keys[0] < self.standing.after or keys != sorted(keys):
-            log.warning("listing.out_of_order", bucket=self.store.bucket, after=self.standing.after, first=keys[0])
-            chunk.sort(key=lambda each: each[0].key)
-            keys.sort()
-        return keys
+        keys, after = chunk.keys, self.standing.after
+        if keys[0] >= after and keys == sorted(keys):
+            return chunk
+        log.warning("listing.out_of_order", bucket=self.store.bucket, after=after, first=keys[0])
+        return chunk.in_key_order()
 
     async def _keep(self) -> None:
         self.standing.note(self.findings)
         self.course.watch(self.findings)
         await self.bookmark.keep(self.standing)
 
-    async def _compare(self, chunk: Sequence[Seen], keys: list[str], upto: str | None, look_at: LookAt) -> None:
+    async def _compare(self, chunk: Chunk, upto: str | None, look_at: LookAt) -> None:
         """Objects and records of one range of keys, from the place on; of many more records than objects in parts."""
         start = 0
         name, bucket = self.dataset.name, self.store.bucket
         pages = self.dataset.state.walk_versions(name, bucket, after=self.standing.after, upto=upto)
         async for rows in pages:
-            end = bisect_right(keys, rows[-1][0], start)
-            await look_at(chunk[start:end], keys[start:end], rows)
+            end = bisect_right(chunk.keys, rows[-1][0], start)
+            await look_at(chunk.part(start, end), rows)
             start = end
-        if start < len(keys):
-            await look_at(chunk[start:], keys[start:], ())
+        if start < len(chunk.keys):
+            await look_at(chunk.part(start, len(chunk.keys)), ())
 
     # ------------------------------------------------------------ the first listing
 
-    async def _look_at(self, listed: Sequence[Seen], keys: list[str], rows: Sequence[KnownVersion]) -> None:
-        if _all_done(listed, keys, rows):
-            self.findings.known += len(keys)
-            self.findings.seen += len(keys)
+    async def _look_at(self, listed: Chunk, rows: Sequence[KnownVersion]) -> None:
+        if listed.is_known(rows):
+            self.findings.known += len(rows)
+            self.findings.seen += len(rows)
             return
-        active = {row[0] for row in rows if row[3] == _ACTIVE}
-        unsure = self._unsure(listed, keys, rows)
+        active = {row[0] for row in rows if row[3] == ACTIVE}
+        unsure = self._unsure(listed, rows)
         self.findings.known += len(active)
-        self.findings.seen += len(listed) - len(unsure)
+        self.findings.seen += len(listed.keys) - len(unsure)
         if unsure:
             await self._mark(await self._differing(unsure, {row[0] for row in rows}))
         if self.dataset.policy.on_delete is OnDelete.RETIRE:
-            self._miss(await self._really(sorted(active.difference(keys))))
+            self._miss(await self._really(sorted(active.difference(listed.keys))))
 
-    def _unsure(self, listed: Sequence[Seen], keys: list[str], rows: Sequence[KnownVersion]) -> list[Seen]:
+    def _unsure(self, listed: Chunk, rows: Sequence[KnownVersion]) -> list[Seen]:
         """Those listed that do not plainly have their task."""
         several = self._with_several_tasks(rows)
         done = [row for row in rows if row[3] in _SETTLED and not row[4] and row[0] not in several]
-        if any(seen.version_id for _, seen in listed):
-            settled = {(key, version, etag) for key, etag, version, _, _ in done}
-            these = [(key, seen.version_id, seen.etag) for key, (_, seen) in zip(keys, listed, strict=True)]
-            return [each for each, this in zip(listed, these, strict=True) if this not in settled or each[1].parts]
-        etags = {(key, etag) for key, etag, _, _, _ in done}
-        pairs = [(key, seen.etag) for key, (_, seen) in zip(keys, listed, strict=True)]
-        return [each for each, pair in zip(listed, pairs, strict=True) if pair not in etags or each[1].parts]
+        told: Iterable[tuple[str | None, ...]] = zip(listed.keys, listed.etags, strict=True)
+        settled: set[tuple[str | None, ...]] = {(key, etag) for key, etag, _, _, _ in done}
+        if any(listed.version_ids):
+            told = zip(listed.keys, listed.etags, listed.version_ids, strict=True)
+            settled = {(key, etag, version_id) for key, etag, version_id, _, _ in done}
+        unsure = [n for n, one in enumerate(told) if one not in settled or one[0] in listed.of_parts]
+        return [listed.seen(n) for n in unsure]
 
     def _with_several_tasks(self, rows: Sequence[KnownVersion]) -> set[str]:
         """The keys with one task too many, where a new one replaces the old."""
         if self.dataset.policy.on_change is not OnChange.REPLACE:
             return set()
-        active = [row[0] for row in rows if row[3] == _ACTIVE]
+        active = [row[0] for row in rows if row[3] == ACTIVE]
         counts = Counter(active) if len(set(active)) < len(active) else Counter()
         return {key for key, count in counts.items() if count > 1}
 
@@ -224,9 +223,9 @@ class _Look:
 
     # ------------------------------------------------------------ the second listing
 
-    async def _retire(self, _: Sequence[Seen], keys: list[str], rows: Sequence[KnownVersion]) -> None:
+    async def _retire(self, listed: Chunk, rows: Sequence[KnownVersion]) -> None:
         """Mark what is missing in this one too; it may have become an outage in between."""
-        missing = await self._really(sorted({row[0] for row in rows if row[3] == _ACTIVE}.difference(keys)))
+        missing = await self._really(sorted({row[0] for row in rows if row[3] == ACTIVE}.difference(listed.keys)))
         self.standing.retired += len(missing)
         if not self.findings.refused and self._believed(self.standing.retired):
             await self._mark(self._gone(missing))
@@ -245,40 +244,6 @@ class _Look:
             batch = differing[start : start + BATCH]
             await self.course.pace.room(self.dataset, len(batch))
             await self.dataset.state.mark([_object_mark(self.dataset, ref, seen) for ref, seen in batch])
-
-
-def _all_done(listed: Sequence[Seen], keys: list[str], rows: Sequence[KnownVersion]) -> bool:
-    """Whether each object listed has its one task, of its version, and there is no other: nearly always."""
-    if len(rows) != len(keys) or not rows:
-        return False
-    known, etags, versions, states, of_parts = zip(*rows, strict=True)
-    seen = [each[1] for each in listed]
-    told = [one.version_id for one in seen]
-    return (
-        known == tuple(keys)
-        and etags == tuple([one.etag for one in seen])
-        and (told.count(None) == len(told) or tuple(told) == versions)
-        and states.count(_ACTIVE) == len(states)
-        and not any(of_parts)
-        and not any(one.parts for one in seen)
-    )
-
-
-async def _chunks(pages: AsyncIterator[Sequence[Seen]]) -> AsyncGenerator[list[Seen]]:
-    """Pages put together. What came before an expected error is yielded before it is raised."""
-    chunk: list[Seen] = []
-    try:
-        async for page in pages:
-            chunk += page
-            if len(chunk) >= CHUNK:
-                yield chunk
-                chunk = []
-    except SyncdError:
-        if chunk:
-            yield chunk
-        raise
-    if chunk:
-        yield chunk
 
 
 def _object_mark(dataset: Dataset, ref: ObjectRef, seen: Observation) -> Mark:
