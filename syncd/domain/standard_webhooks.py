@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 PREFIX = "whsec_"
@@ -20,10 +21,11 @@ _MOST_SIGNATURES = 16
 _LONGEST_ID = 256
 
 
+@lru_cache(maxsize=16)
 def signing_key(secret: str) -> bytes:
     """The key in a secret such as `whsec_…`; the prefix and the padding may be missing. ValueError says what is wrong.
 
-    The message never holds the secret.
+    The message never holds the secret. It is asked for at every request, so some are remembered.
     """
     text = secret.removeprefix(PREFIX)
     try:
