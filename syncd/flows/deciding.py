@@ -28,26 +28,25 @@ class Wait:
 Decision = Plan | Wait | SyncdError
 
 
-async def decide(dataset: Dataset, claims: Sequence[Claim]) -> list[Decision]:
-    """A decision for each claim, in their order; the trouble with an object instead, where there is any."""
-    refs = [ObjectRef.from_id(claim.subject.id) for claim in claims]
-    records = await dataset.state.records(dataset.name, refs)
+async def decide(dataset: Dataset, objects: Sequence[tuple[Claim, ObjectRef]]) -> list[Decision]:
+    """A decision for each object, in their order; the trouble with it instead, where there is any."""
+    records = await dataset.state.records(dataset.name, [ref for _, ref in objects])
     gate = asyncio.Semaphore(LOOKS_AT_ONCE)
     decided: dict[int, Decision] = {}
     looks: list[int] = []
-    for index, (claim, ref) in enumerate(zip(claims, refs, strict=True)):
+    for index, (claim, ref) in enumerate(objects):
         planned = _by_what_was_told(dataset, ref, claim, records.get(ref, []))
         if planned is None:
             looks.append(index)
         else:
             decided[index] = planned
     looked = await asyncio.gather(
-        *(_by_a_look(dataset, gate, refs[index], claims[index], records.get(refs[index], [])) for index in looks)
+        *(_by_a_look(dataset, gate, ref, claim, records.get(ref, [])) for claim, ref in (objects[i] for i in looks))
     )
     decided.update(zip(looks, (decision for decision, _ in looked), strict=True))
     if learned := [change for _, of_one in looked for change in of_one]:
         await dataset.state.amend(learned)
-    return [decided[index] for index in range(len(claims))]
+    return [decided[index] for index in range(len(objects))]
 
 
 def _by_what_was_told(dataset: Dataset, ref: ObjectRef, claim: Claim, records: Sequence[Record]) -> Plan | None:

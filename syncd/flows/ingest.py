@@ -64,6 +64,8 @@ class _Pass:
 
     def still_wanted(self) -> dict[ObjectRef, list[ImportedAnswer]]:
         """What the objects that this run settles still lack; those of others come with these objects' next run."""
+        if not self.wanted:  # as nearly always
+            return {}
         refs = (ObjectRef.from_id(claim.subject.id) for claim, _ in self.planned)
         return {ref: self.wanted[ref] for ref in refs if ref in self.wanted}
 
@@ -82,16 +84,17 @@ async def ingest(dataset: Dataset, claims: Sequence[Claim]) -> list[Settlement]:
     """Bring the tasks of these objects up to date. Raises Retryable and ConfigError for the whole batch."""
     run = _Pass(dataset, await dataset.remote())
     unknown = await _adopt(dataset, run.remote)
-    run.wanted = await dataset.state.wanted(dataset.name, [ObjectRef.from_id(claim.subject.id) for claim in claims])
-    tasks = [claim for claim in claims if not spreads(dataset, claim)]
-    await _plan_all(run, tasks, unknown)
+    objects = [(claim, ObjectRef.from_id(claim.subject.id)) for claim in claims]
+    run.wanted = await dataset.state.wanted(dataset.name, [ref for _, ref in objects])
+    spreading = {ref for _, ref in objects if spreads(dataset, ref)}
+    await _plan_all(run, [(claim, ref) for claim, ref in objects if ref not in spreading], unknown)
     await _place(run)
     await _retire(run)
     await _restore(run)
     await give_imported(dataset, run.remote, run.still_wanted())  # last: only now it is clear which tasks stay
     for claim, planned in run.planned:
         run.done(claim, planned)
-    run.settled += [await spread(dataset, claim) for claim in claims if spreads(dataset, claim)]
+    run.settled += [await spread(dataset, claim, ref) for claim, ref in objects if ref in spreading]
     return run.settled
 
 
@@ -121,15 +124,15 @@ async def _adopt(dataset: Dataset, remote: AnnotatorDataset) -> set[ObjectRef]:
 # ---------------------------------------------------------------- plan
 
 
-async def _plan_all(run: _Pass, claims: Sequence[Claim], unknown: set[ObjectRef]) -> None:
+async def _plan_all(run: _Pass, objects: Sequence[tuple[Claim, ObjectRef]], unknown: set[ObjectRef]) -> None:
     """Plan each object by itself: one's trouble is not the others'."""
-    known: list[Claim] = []
-    for claim in claims:
-        if ObjectRef.from_id(claim.subject.id) in unknown:
+    known: list[tuple[Claim, ObjectRef]] = []
+    for claim, ref in objects:
+        if ref in unknown:
             run.wait(claim, "waiting for an import of unknown fate")
         else:
-            known.append(claim)
-    for claim, decided in zip(known, await decide(run.dataset, known), strict=True):
+            known.append((claim, ref))
+    for (claim, _), decided in zip(known, await decide(run.dataset, known), strict=True):
         if isinstance(decided, Plan):
             run.planned.append((claim, decided))
         elif isinstance(decided, Wait):
@@ -209,8 +212,8 @@ def _without_refused(
 
 
 def _forget_settled(run: _Pass) -> None:
-    settled = {s.claim for s in run.settled}
-    run.planned = [(claim, planned) for claim, planned in run.planned if claim not in settled]
+    settled = {s.claim.subject for s in run.settled}
+    run.planned = [each for each in run.planned if each[0].subject not in settled] if settled else run.planned
 
 
 # ---------------------------------------------------------------- retire and restore

@@ -32,14 +32,13 @@ class RowStore(ObjectStore, Protocol):
         ...
 
 
-def spreads(dataset: Dataset, claim: Claim) -> bool:
-    """Whether what is claimed is no task itself, but concerns others."""
-    return dataset.role(ObjectRef.from_id(claim.subject.id)) in (Role.SIDECAR, Role.MANIFEST)
+def spreads(dataset: Dataset, ref: ObjectRef) -> bool:
+    """Whether an object is no task itself, but concerns others."""
+    return dataset.role(ref) in (Role.SIDECAR, Role.MANIFEST)
 
 
-async def spread(dataset: Dataset, claim: Claim) -> Settlement:
-    """Mark what the object concerns. What cannot be read is a dead letter, and nothing is marked for it."""
-    ref = ObjectRef.from_id(claim.subject.id)
+async def spread(dataset: Dataset, claim: Claim, ref: ObjectRef) -> Settlement:
+    """Mark what the claimed object concerns. What cannot be read is a dead letter, and nothing is marked for it."""
     try:
         if dataset.role(ref) is Role.SIDECAR:
             marked = await _described(dataset, ref)

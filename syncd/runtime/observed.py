@@ -34,14 +34,14 @@ class _Observed:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name.startswith("_") or name in _NO_CALLS:
+        if name.startswith("_") or name in _NO_CALLS or not callable(found):
             return found
         watched: Any = found
         if inspect.iscoroutinefunction(found):
             watched = self._call(name, found)
         elif inspect.isasyncgenfunction(found):
             watched = self._pages(name, found)
-        if watched is not found:  # attributes may change, methods do not
+        if watched is not found or inspect.ismethod(found):  # attributes may change, methods do not
             self.__dict__[name] = watched
         return watched
 

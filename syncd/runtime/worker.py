@@ -25,7 +25,7 @@ Flow = Callable[[str, Sequence[Claim]], Awaitable[list[Settlement]]]
 
 IDLE_S = 1.0
 NAP_S = 0.05
-AHEAD_S = 0.1
+AHEAD_S = 0.05
 """How long the first worker of a lane has been at it when a second one may join: so long a batch may gather."""
 
 

@@ -96,11 +96,34 @@ def require_held(connection: Connection, claims: Sequence[Claim]) -> None:
 
 def held(connection: Connection, claims: Sequence[Claim]) -> list[Claim]:
     """Those that still hold their subjects; until the transaction ends nobody else claims these."""
+    tokens = _tokens(connection, claims) if shared(connection) else _tokens_alone(connection, claims)
+    return [claim for claim in claims if claim.token and tokens.get(claim.subject) == claim.token]
+
+
+def _tokens(connection: Connection, claims: Sequence[Claim]) -> dict[Subject, str]:
+    """By which claims their subjects are held; these are locked."""
     tokens: dict[Subject, str] = {}
     for those in _parts(connection, {claim.subject for claim in claims}):
         look_up = select(_C.kind, _C.dataset, _C.id, _C.token).where(*those).order_by(_C.id).with_for_update()
         tokens.update((Subject(Kind(kind), *rest), token) for kind, *rest, token in connection.execute(look_up))
-    return [claim for claim in claims if claim.token and tokens.get(claim.subject) == claim.token]
+    return tokens
+
+
+def _tokens_alone(connection: Connection, claims: Sequence[Claim]) -> dict[Subject, str]:
+    """The same where nobody else writes: what a token holds, a batch, is sooner read than looked up one by one."""
+    tokens: dict[Subject, str] = {}
+    for kind, dataset, token in {(claim.subject.kind, claim.subject.dataset, claim.token) for claim in claims}:
+        ids = connection.execute(_HELD, {"of_kind": kind, "of_dataset": dataset, "of_token": token}).scalars()
+        tokens.update((Subject(kind, dataset, id_), token) for id_ in ids)
+    return tokens
+
+
+_HELD = select(_C.id).where(
+    _C.kind == bindparam("of_kind"),
+    _C.dataset == bindparam("of_dataset"),
+    _C.lease_until.is_not(None),  # by the index of those claimed
+    _C.token == bindparam("of_token"),
+)
 
 
 def settle(connection: Connection, settlements: Sequence[Settlement], now: float) -> int:

@@ -25,7 +25,7 @@ from tests.label_studio import LabelStudioServer, home_maker, serve
 from tests.seaweed import Seaweed, served
 
 RESOLUTION_S = 0.002
-"""How often it is looked whether a task is there."""
+"""How often it is looked whether a task is there, where nothing else is said."""
 PER_BODY = 100
 """Events in one request."""
 LABELS = (
@@ -147,16 +147,17 @@ class Daemon:
         """How many tasks it has recorded."""
         return int(self._one("SELECT count(*) FROM records"))
 
-    def wait_for_tasks(self, count: int) -> None:
+    def wait_for_tasks(self, count: int, *, every: float = RESOLUTION_S) -> None:
         """Return when so many are recorded."""
-        self._wait_for_state(lambda: self.tasks() >= count)
+        self._wait_for_state(lambda: self.tasks() >= count, every)
 
     def wait_until_quiet(self) -> None:
         """Return when nothing waits for a worker."""
         self._http.close()  # it would be idle for longer than a sender's connection may be
-        self._wait_for_state(lambda: not self._one("SELECT count(*) FROM subjects WHERE ready_at IS NOT NULL"))
+        left = "SELECT count(*) FROM subjects WHERE ready_at IS NOT NULL"
+        self._wait_for_state(lambda: not self._one(left), RESOLUTION_S)
 
-    def _wait_for_state(self, check: Callable[[], bool]) -> None:
+    def _wait_for_state(self, check: Callable[[], bool], every: float) -> None:
         """Return when that holds of the state, which is read only when it changed."""
         seen: list[int] = []
 
@@ -165,15 +166,15 @@ class Daemon:
             changed, seen[:] = seen != [now], [now]
             return changed and check()
 
-        self.wait(holds)
+        self.wait(holds, every=every)
 
-    def wait(self, check: Callable[[], bool]) -> None:
-        """Return when it holds, to `RESOLUTION_S`; fail when the daemon ends, or it takes too long."""
+    def wait(self, check: Callable[[], bool], *, every: float = RESOLUTION_S) -> None:
+        """Return when it holds, to `every` seconds; fail when the daemon ends, or it takes too long."""
         deadline = time.monotonic() + _WITHIN_S
         while not check():
             assert self.process.poll() is None, self.site.log()[-3000:]
             assert time.monotonic() < deadline, self.site.log()[-3000:]
-            time.sleep(RESOLUTION_S)
+            time.sleep(every)
 
     def _one(self, query: str) -> Any:
         return self._state.execute(query).fetchone()[0]

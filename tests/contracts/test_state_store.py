@@ -387,6 +387,20 @@ async def test_a_postponing_mark_since_the_claim_names_the_due_time(state: State
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
+async def test_a_subject_that_is_marked_all_the_time_lets_others_through(
+    state: StateStore, clock: FakeClock, outcome: Outcome
+) -> None:
+    await state.mark([Mark(CAT)])
+    clock.advance(1)
+    await state.mark([Mark(DOG)])
+    (busy,) = await claim(state, limit=1)
+    clock.advance(1)
+    await state.mark([Mark(CAT)])
+    await state.settle([Settlement(busy, outcome)])
+    assert await subjects(state) == [DOG, CAT]
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
 async def test_a_settlement_of_a_lost_claim_has_no_effect(
     state: StateStore, clock: FakeClock, outcome: Outcome
 ) -> None:

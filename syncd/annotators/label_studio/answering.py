@@ -13,13 +13,15 @@ from syncd.domain.model import AnswerKind, ImportedAnswer, JsonObject, ObjectRef
 from syncd.ports import TaskHeader
 
 _NOBODY = ObjectRef("", "")
+_MEMBERS = {AnswerKind.ANNOTATION: "annotations", AnswerKind.PREDICTION: "predictions"}
 
 
 def answers_of(answers: Iterable[ImportedAnswer]) -> JsonObject:
-    """The members `annotations` and `predictions` of a task to import."""
-    annotations = [a for a in answers if a.kind is AnswerKind.ANNOTATION]
-    predictions = [a for a in answers if a.kind is AnswerKind.PREDICTION]
-    return {"annotations": [_body(a) for a in annotations], "predictions": [_body(a) for a in predictions]}
+    """The members `annotations` and `predictions` of a task to import; those that there are."""
+    members: dict[str, list[JsonObject]] = {}
+    for one in answers:
+        members.setdefault(_MEMBERS[one.kind], []).append(_body(one))
+    return members
 
 
 def _body(answer: ImportedAnswer) -> JsonObject:
