@@ -26,6 +26,7 @@ JSON = frozenset({"application/json"})
 _SHOWABLE = "a token of printable ASCII characters without spaces, such as `openssl rand -hex 32` makes"
 _LONG = 64 * 1024
 """Bytes that a parser takes some milliseconds for."""
+TAKEN = Reply()
 REFUSED = Reply(401, b"The secret is missing or wrong.")
 
 
@@ -95,7 +96,7 @@ class SecretSource(PushedSource):
         if not self._is_authentic(request):
             return REFUSED
         await self._deliver(await beside(request, self._notices, request), deliver)
-        return Reply()
+        return TAKEN
 
     @abstractmethod
     def _is_authentic(self, request: Pushed) -> bool:

@@ -6,7 +6,6 @@ sizes are 0 to 2^63 - 1.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -52,13 +51,13 @@ def sorted_out(events: Iterable[Any], parse: Callable[[Any], Saw]) -> Notices:
     """All events of a body, each taken by itself."""
     seen: list[tuple[ObjectRef, Observation]] = []
     bad: list[BadEvent] = []
-    ignored: Counter[str] = Counter()
+    ignored: dict[str, int] = {}
     rescan, more = False, 0
     for event in events:
         try:
             seen += parse(event)
         except Ignored as name:
-            ignored[str(name)] += 1
+            ignored[str(name)] = ignored.get(str(name), 0) + 1
             rescan |= isinstance(name, Unnamed)
         except Bad as error:
             if len(bad) < MOST_BAD:
