@@ -6,6 +6,7 @@ its process id; loading takes longer than what is to be killed. No storage clien
 an end as `PID STATUS` on its standard output.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -18,11 +19,17 @@ from tests.torture.failpoints import Fuse, install
 
 _HEAVY = (
     "aiobotocore.session",
+    "anyio._backends._asyncio",
+    "h2.connection",
+    "httpcore",
+    "jwt",
     "obstore.store",
     "pyarrow.dataset",
     "syncd.annotators.label_studio",
     "syncd.cli",
     "syncd.clouds.aws",
+    "syncd.service.daemon",
+    "syncd.snapshots.store",
     "syncd.sources.seaweedfs",
 )
 
@@ -69,6 +76,7 @@ def _load() -> None:
     """All but Lance itself, which is not fit for forks; what it is made of takes the time."""
     for name in _HEAVY:
         importlib.import_module(name)
+    gc.freeze()  # each child looks for garbage once it is up: not in what it was born with
 
 
 def _forked(order: dict[str, Any]) -> int:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+REACHED = "failpoint reached: "
+"""What the daemon writes to its log, and then dies."""
 _STATE = ""
 
 
@@ -83,6 +85,7 @@ class Fuse:
         if f"{place.what}: {time}" == self.name:
             self.hit -= 1
             if self.hit == 0:
+                os.write(2, f"{REACHED}{self.name}\n".encode())
                 os.kill(os.getpid(), signal.SIGKILL)
 
 

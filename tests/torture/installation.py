@@ -5,6 +5,7 @@ What it is told to reach may be a proxy; the truth is always read from the serve
 """
 
 import asyncio
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +21,7 @@ from tests.seaweed_webhook import TOKEN
 from tests.torture.ground import SOURCE, Ground
 
 DATASET = "photos"
+Daemon = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ longest = 3
 every = {setup.every}
 settle_imports = {setup.settle_imports}
 deletions_every = {setup.every * 2}
+retire_limit = 1
 [buckets.photos]
 url = "s3://{self.bucket.name}"
 [buckets.photos.storage_options]

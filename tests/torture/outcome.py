@@ -6,6 +6,10 @@ from dataclasses import dataclass, field
 
 from tests.torture.comparison import Comparison
 
+EVERYTHING = ("objects", "tasks", "annotations", "rows", "versions")
+UNANSWERED = ("objects", "tasks")
+"""Where nobody annotates."""
+
 
 @dataclass
 class Outcome:
@@ -18,6 +22,8 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     required: Sequence[str] = ()
     """Kinds of faults without which the scenario shows nothing."""
+    shown: Sequence[str] = EVERYTHING
+    """The sets that it claims to be equal; where one is empty, it shows nothing."""
 
     @property
     def wrong(self) -> list[str]:
@@ -25,6 +31,10 @@ class Outcome:
         missing = [f"never injected: {kind}" for kind in self.required if not self.faults[kind]]
         if not self.faults.total():
             missing.append("no fault was injected")
+        if "annotations" in self.shown and not self.did["annotation made"]:
+            missing.append("nobody annotated meanwhile")
+        if not self.comparison.wrong:
+            missing += [f"none to compare: {name}" for name in self.shown if not self.comparison.sizes.get(name)]
         return missing + self.comparison.wrong
 
 

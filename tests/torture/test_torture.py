@@ -14,10 +14,12 @@ from tests.torture.comparison import Comparison, bucket_against_tasks, rows_agai
 from tests.torture.failpoints import NAMES
 from tests.torture.ground import Ground, grounded
 from tests.torture.options import Options
-from tests.torture.outcome import Outcome, table
+from tests.torture.outcome import EVERYTHING, UNANSWERED, Outcome, table
 from tests.torture.scenarios import deaths, kills, wires
+from tests.torture.scenarios.deaths import Tally
 
 SMALL = Options(kills=4, rounds=1, minutes=0.1, settle=4, quiet=True)
+ANSWERED = Counter({"annotation made": 3})
 POINTS = ("state opened: after", "tasks imported: after", "event answered: before")
 
 
@@ -33,7 +35,6 @@ def test_killed_at_random_times_everything_is_there_once(ground: Ground) -> None
     outcome = kills.run(ground, SMALL)
     assert not outcome.wrong
     assert outcome.faults.total() == SMALL.kills
-    assert outcome.comparison.sizes["objects"] > 0
 
 
 @pytest.mark.timeout(300)
@@ -58,13 +59,35 @@ def test_every_failpoint_has_one_name() -> None:
 
 
 def test_a_scenario_without_faults_shows_nothing() -> None:
-    assert Outcome("kills", Counter()).wrong == ["no fault was injected"]
-    assert Outcome("kills", Counter(kill=1), required=["pause"]).wrong == ["never injected: pause"]
+    found = Comparison(dict.fromkeys(EVERYTHING, 1))
+    assert Outcome("kills", Counter(), ANSWERED, found).wrong == ["no fault was injected"]
+    assert Outcome("kills", Counter(kill=1), ANSWERED, found, required=["pause"]).wrong == ["never injected: pause"]
+    assert Outcome("kills", Counter(kill=1), ANSWERED, found).wrong == []
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_empty_sets_show_nothing(name: str) -> None:
+    found = Comparison({each: int(each != name) for each in EVERYTHING})
+    assert Outcome("kills", Counter(kill=1), ANSWERED, found).wrong == [f"none to compare: {name}"]
+
+
+def test_a_scenario_of_annotations_in_which_nobody_annotated_shows_nothing() -> None:
+    found = Comparison(dict.fromkeys(EVERYTHING, 1))
+    assert Outcome("kills", Counter(kill=1), Counter(), found).wrong == ["nobody annotated meanwhile"]
+    assert Outcome("burst", Counter(kill=1), Counter(), found, shown=UNANSWERED).wrong == []
+
+
+def test_a_death_counts_where_the_daemon_itself_said_so() -> None:
+    tally = Tally(2, deaths=Counter({"here": 2, "there": 2, "nowhere": 1}))
+    assert list(tally.differences({"here": 2, "there": 1, "nowhere": 1})) == [
+        "there: reached 1 times, died 2 times of 2",
+        "nowhere: reached 1 times, died 1 times of 2",
+    ]
 
 
 def test_the_table_tells_what_differs() -> None:
-    one = Outcome("proxy", Counter(reset=1200), Counter(written=3), Comparison({"objects": 3}, ["a", "b"]))
-    assert table([one]).splitlines()[-1] == "| proxy | 1,200 reset | 3 written | 3 objects | **2 wrong** |"
+    one = Outcome("proxy", Counter(reset=1200), Counter(ANSWERED), Comparison({"objects": 3}, ["a", "b"]))
+    assert table([one]).splitlines()[-1] == "| proxy | 1,200 reset | 3 annotation made | 3 objects | **2 wrong** |"
 
 
 def _task(key: str, etag: str, *, retired: bool = False, id_: int = 1) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from tests.torture.comparison import Comparison, differing, settled
 from tests.torture.ground import Ground
 from tests.torture.installation import Installation, Setup, installed
 from tests.torture.options import Options
-from tests.torture.outcome import Outcome
+from tests.torture.outcome import UNANSWERED, Outcome
 from tests.torture.sender import Sender, created
 from tests.torture.shim import Shim
 
@@ -65,7 +65,8 @@ def run(ground: Ground, options: Options) -> Outcome:
     statuses = Counter({str(status): times for status, times in sender.statuses.items()})
     if not sender.statuses[503]:
         found.wrong.append("nothing was answered 503")
-    return Outcome("disk-full", faults, statuses, found, [] if mounted else ["no small file system: may not mount"])
+    notes = [] if mounted else ["no small file system: may not mount"]
+    return Outcome("disk-full", faults, statuses, found, notes, shown=UNANSWERED)
 
 
 @contextmanager

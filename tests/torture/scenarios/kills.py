@@ -7,7 +7,7 @@ from collections import Counter
 from tests.acceptance.site import until
 from tests.torture.comparison import settled
 from tests.torture.ground import Ground
-from tests.torture.installation import Installation, Setup, installed
+from tests.torture.installation import Daemon, Installation, Setup, installed
 from tests.torture.life import Life
 from tests.torture.options import Options
 from tests.torture.outcome import Outcome
@@ -22,8 +22,9 @@ def run(ground: Ground, options: Options) -> Outcome:
     """Kill it `options.kills` times; then let it finish, and compare."""
     chance, faults = random.Random(options.seed), Counter[str]()
     with installed(ground, Setup(state=options.state, settle_imports=options.settle)) as site:
-        took = _start_up(site)
+        daemon, took = _started(site)
         with Life(site, options.seed) as life:
+            site.kill(daemon)
             for number in range(options.kills):
                 (phase,) = chance.choices(list(PHASES), list(PHASES.values()))
                 faults[phase] += _killed(site, phase, chance, took)
@@ -36,13 +37,10 @@ def run(ground: Ground, options: Options) -> Outcome:
     return Outcome("kills", faults, life.did, found, notes, list(PHASES) if options.kills > 20 else ())
 
 
-def _start_up(site: Installation) -> float:
-    """Seconds from the start of the process until it is ready."""
+def _started(site: Installation) -> tuple[Daemon, float]:
+    """A daemon, and the seconds from the start of its process until it was ready."""
     began = time.monotonic()
-    daemon = site.start()
-    took = time.monotonic() - began
-    site.kill(daemon)
-    return took
+    return site.start(), time.monotonic() - began
 
 
 def _killed(site: Installation, phase: str, chance: random.Random, took: float) -> bool:

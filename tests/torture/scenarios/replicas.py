@@ -2,14 +2,13 @@
 
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 
 from tests.label_studio import free_port
 from tests.torture.comparison import settled
 from tests.torture.ground import Ground
-from tests.torture.installation import Installation, Setup, installed
+from tests.torture.installation import Daemon, Installation, Setup, installed
 from tests.torture.life import Life
 from tests.torture.options import Options
 from tests.torture.outcome import Outcome
@@ -20,8 +19,6 @@ BETWEEN_S = 3.0
 SHARE = 5
 """One act for so many kills of the scenario `kills`: each takes longer here."""
 KILLED, PAUSED = "killed", "paused past its lease"
-
-Daemon = subprocess.Popen[bytes]
 
 
 def run(ground: Ground, options: Options) -> Outcome:

@@ -30,11 +30,12 @@ def run(ground: Ground, options: Options) -> Outcome:
     mischief = {name: Mischief(options.seed + n) for n, name in enumerate(("to the tool", "to S3", "to syncd"))}
     with Proxies() as proxies, installed(ground) as site:
         site.change(**_wired(proxies, ground, mischief, options))
+        _spoil(mischief, now=False)  # who starts without its database ends at once: its supervisor starts it again
         daemon = site.start()
+        _spoil(mischief, now=True)
         with Life(site, options.seed) as life:
             _endure(mischief, options)
-            for each in mischief.values():
-                each.active = False
+            _spoil(mischief, now=False)
         assert daemon.poll() is None, f"the daemon ended; see {site.home}/daemon.log"
         found = settled(site, patience=240)
         requests = sum(each.passed for each in mischief.values())
@@ -75,6 +76,11 @@ def _port(url: str) -> int:
     port = urlsplit(url).port
     assert port, url
     return port
+
+
+def _spoil(mischief: dict[str, Mischief], *, now: bool) -> None:
+    for each in mischief.values():
+        each.active = now
 
 
 def _endure(mischief: dict[str, Mischief], options: Options) -> None:
