@@ -135,7 +135,7 @@ class Worker(Section):
     """How subjects are worked on."""
 
     batch: Count = Field(500, description="Most subjects that one claim takes.")
-    linger: SecondsOrZero = Field(0.05, description="Time a batch may take to fill up, seconds.")
+    linger: SecondsOrZero = Field(0.03, description="Time a batch may take to fill up, seconds.")
     lease: float = Field(
         60.0,
         ge=1,

@@ -165,11 +165,13 @@ def _take_out(connection: Connection, done: Sequence[Claim]) -> set[Subject]:
 def start(connection: Connection, now: float, *, alone: bool) -> None:
     """Bring back the times of a clock that has been set back since. Who is alone ends every claim: its holder is dead.
 
+    What was claimed had its turn: where that is what its holder died of, the others come first now.
     Nothing was marked, or failed, later than now. Who would wait longer than AHEAD is due now: where that was
     meant (a long quiet time), early is harmless, while hours or days of silence are not.
     """
-    freed = update(subjects).values(token="", lease_until=None, ready_at=_C.due_at)
+    last = case((_C.due_at > now, _C.due_at), else_=now)
     if alone:
+        freed = update(subjects).values(token="", lease_until=None, due_at=last, ready_at=last)
         connection.execute(freed.where(_C.token != ""))
     ahead = now + AHEAD
     for column, latest in (

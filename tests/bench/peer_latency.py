@@ -14,7 +14,7 @@ from tests.bench.goals import Goal
 from tests.bench.peer_world import RESOLUTION_S, Importer, World, daemon
 
 WINDOW_MS = 50.0
-"""The time a batch may take to fill up (`worker.linger`)."""
+"""Time that a batch may take to fill up; the daemon's own is shorter (`worker.linger`)."""
 SLACK_MS = 20.0
 
 

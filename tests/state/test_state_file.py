@@ -75,7 +75,9 @@ async def test_the_lock_ends_with_the_store(tmp_path: Path) -> None:
     assert holder_of(url) is None
 
 
-async def test_what_was_written_survives_a_crash_and_claims_of_the_dead_are_freed(tmp_path: Path) -> None:
+async def test_what_was_written_survives_a_crash_and_claims_of_the_dead_come_after_what_nobody_had(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "state.db"
     process = _process("die", path)
     process.communicate()
@@ -85,7 +87,7 @@ async def test_what_was_written_survives_a_crash_and_claims_of_the_dead_are_free
     await beside.close()
     state = await open_state(path, SystemClock())
     assert await state.get("cursor") == "7"
-    assert [c.subject.id for c in await state.claim(limit=10, lease=60)] == ["1", "2", "3"]
+    assert [c.subject.id for c in await state.claim(limit=10, lease=60)] == ["2", "3", "1"]
     await state.close()
 
 
