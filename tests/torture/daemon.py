@@ -20,7 +20,6 @@ from tests.torture.failpoints import Fuse, install
 _HEAVY = (
     "aiobotocore.session",
     "anyio._backends._asyncio",
-    "h2.connection",
     "httpcore",
     "jwt",
     "obstore.store",
