@@ -174,11 +174,14 @@ class Route:
     selections: tuple[Selection, ...] = ()
     layout: "Layout | None" = None
 
+    def selects(self, key: str) -> bool:
+        """Whether all selections accept this key of the bucket."""
+        return all(selection.accepts(key) for selection in self.selections)
+
     def subject(self, ref: ObjectRef) -> ObjectRef | None:
         """What an event of this object of the bucket is about in the dataset; None: nothing."""
-        for selection in self.selections:  # no generator: every event passes through here
-            if not selection.accepts(ref.key):
-                return None
+        if not self.selects(ref.key):
+            return None
         return self.layout.subject(ref) if self.layout else ref
 
 
@@ -201,6 +204,10 @@ class Routes:
             if about := route.subject(ref):
                 found[route.dataset, about] = None
         return tuple(found)
+
+    def selects(self, dataset: str, ref: ObjectRef) -> bool:
+        """Whether a route leads this object to the dataset, whatever it is to that one's layout."""
+        return any(route.dataset == dataset and route.selects(ref.key) for route in self._by_bucket.get(ref.bucket, ()))
 
     def datasets(self, ref: ObjectRef) -> tuple[str, ...]:
         """The datasets this object belongs to, each once, in the order of the routes; none: nobody wants it."""

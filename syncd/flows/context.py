@@ -76,7 +76,7 @@ class Dataset:
         if ref.bucket.startswith(IMPORTED):
             return True
         derived = base_bucket(ref.bucket) != ref.bucket
-        return self.layout.makes(ref) and (derived or any(name == self.name for name, _ in self.routes.subjects(ref)))
+        return self.layout.makes(ref) and (derived or self.routes.selects(self.name, ref))
 
     def plan(self, ref: ObjectRef, seen: Observation, records: Sequence[Record]) -> Plan:
         """As `planning.plan`; but what the configuration does not select, or not in this size, becomes no task."""

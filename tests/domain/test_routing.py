@@ -134,6 +134,19 @@ def test_any_pattern_at_all_is_understood_or_refused(pattern: str) -> None:
         assert Selection((pattern,)).accepts("a/b.a") in {True, False}
 
 
+def test_a_dataset_is_asked_whether_a_route_leads_to_it() -> None:
+    routes = Routes(
+        [Route("cats", "s3://photos", (Selection(("*.jpg",)), Selection(("cats/**",)))), Route("all", "s3://photos")]
+    )
+    cat, dog, other = (
+        ObjectRef("s3://photos", "cats/a.jpg"),
+        ObjectRef("s3://photos", "dogs/a.jpg"),
+        ObjectRef("s3://x", "cats/a.jpg"),
+    )
+    assert [routes.selects("cats", ref) for ref in (cat, dog, other)] == [True, False, False]
+    assert [routes.selects("all", ref) for ref in (cat, dog, other)] == [True, True, False]
+
+
 def test_one_object_may_go_into_several_datasets_each_once() -> None:
     routes = Routes(
         [
