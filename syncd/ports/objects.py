@@ -1,9 +1,10 @@
 """Where objects and their events come from."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, overload, runtime_checkable
 
+from syncd.domain.errors import Retryable
 from syncd.domain.model import ObjectRef, Observation, Versioned
 from syncd.domain.notifications import BadEvent
 from syncd.domain.routing import Selection
@@ -121,7 +122,7 @@ class Stores(Protocol):
         """The store of `[buckets.NAME]`; one and the same for all who ask. ConfigError: there is no such table."""
         ...
 
-    def folder(self, url: str, *, hidden: bool = False, settle: float = 0.0) -> "ObjectStore":
+    def folder(self, url: str, *, hidden: bool = False, settle: float = 0.0) -> "Folder":
         """The store of a folder, `file:///path`, as `stores.folder` says."""
         ...
 
@@ -173,4 +174,12 @@ class ObjectStore(Protocol):
 
     async def close(self) -> None:
         """Release connections. Idempotent."""
+        ...
+
+
+class Folder(ObjectStore, Protocol):
+    """A folder of files: a look at one takes less time than to ask for it."""
+
+    async def looks(self, keys: Collection[str]) -> Mapping[str, Observation | Retryable]:
+        """`head` of many in one go; of those that cannot be looked at, the error."""
         ...

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from syncd.domain.errors import ConfigError, Problem, Retryable
-from syncd.domain.model import ObjectRef, Observation
+from syncd.domain.model import ObjectRef
 from syncd.domain.routing import Selection, bucket_url
 from syncd.ports import Clock, Deliver, ObjectStore, Seen, Stores
 from syncd.sources.feed import Feed
@@ -137,10 +137,12 @@ class FolderSource:
         """Look at the keys that are due and deliver those that are finished; the others wait on."""
         now = self._clock.now()
         taken = feed.pending.take(now, limit=BATCH)
-        looks = await asyncio.gather(*(self._look(key) for key in taken))
+        looks = await self._store.looks(taken.keys())
         batch: list[Seen] = []
-        for (key, waiting), seen in zip(taken.items(), looks, strict=True):
-            if seen is None:
+        for key, waiting in taken.items():
+            seen = looks[key]
+            if isinstance(seen, Retryable):
+                log.warning("folder.look_failed", source=self.name, key=key, reason=str(seen))
                 feed.pending.put(key, Waiting(now + LOOK_AGAIN, waiting.finished))
             elif waiting.finished or seen.gone or seen.etag == waiting.etag:
                 batch.append((ObjectRef(self._bucket, key), replace(seen, settled=True)))
@@ -148,13 +150,6 @@ class FolderSource:
                 feed.pending.put(key, Waiting(now + self._options.settle, finished=False, etag=seen.etag))
         if batch:
             await self._deliver(batch, deliver)
-
-    async def _look(self, key: str) -> Observation | None:
-        try:
-            return await self._store.head(key)
-        except Retryable as error:
-            log.warning("folder.look_failed", source=self.name, key=key, reason=str(error))
-            return None
 
     async def _deliver(self, batch: list[Seen], deliver: Deliver) -> None:
         """Again until it is taken. What happens meanwhile gathers in the feed."""

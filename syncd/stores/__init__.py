@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 from syncd.domain.errors import ConfigError, Problem
 from syncd.domain.routing import folder_path
-from syncd.ports import Clock, ObjectStore
+from syncd.ports import Clock, Folder, ObjectStore
 from syncd.stores.folder import FolderStore
 
 __all__ = ["CloudBucket", "Stores", "open_cloud"]
@@ -71,7 +72,7 @@ class Stores:
             raise ConfigError([Problem("buckets", repr(name), f"must be one of the configured [buckets.*]: {known}")])
         return self._buckets[name]
 
-    def folder(self, url: str, *, hidden: bool = False, settle: float = 0.0) -> ObjectStore:
+    def folder(self, url: str, *, hidden: bool = False, settle: float = 0.0) -> Folder:
         """As the port says. ConfigError: another scheme, or another form."""
         if urlsplit(url).scheme != "file":
             raise ConfigError([Problem("bucket", repr(url), "a folder as file:///absolute/path")])
@@ -79,7 +80,8 @@ class Stores:
             path = folder_path(url)
         except ValueError as error:
             raise ConfigError([Problem("bucket", str(error), "a folder as file:///absolute/path")]) from None
-        return self._watch(FolderStore(Path(path), hidden=hidden, settle=settle, now=self._clock.now))
+        store = FolderStore(Path(path), hidden=hidden, settle=settle, now=self._clock.now)
+        return cast("Folder", self._watch(store))
 
     async def close(self) -> None:
         """Release all connections. Idempotent."""

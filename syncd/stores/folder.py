@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -70,6 +70,10 @@ class FolderStore:
             raise look
         return look
 
+    async def looks(self, keys: Collection[str]) -> Mapping[str, Observation | Retryable]:
+        """As the port says."""
+        return await asyncio.to_thread(self._attempts, tuple(keys))
+
     async def list(self, *, after: str = "") -> AsyncIterator[Sequence[Seen]]:
         """As the port says: up to 1,000 a page. All that lies before a thing that cannot be read is brought first."""
         pages = self._pages(after)
@@ -119,7 +123,10 @@ class FolderStore:
         """Starts after everybody has asked who asks in this turn of the loop."""
         if self._turn is turn:
             self._turn = _Turn()
-        return await asyncio.to_thread(lambda: {key: self._attempt(key) for key in turn.keys})
+        return await asyncio.to_thread(self._attempts, turn.keys)
+
+    def _attempts(self, keys: Sequence[str]) -> dict[str, Observation | Retryable]:
+        return {key: self._attempt(key) for key in keys}
 
     def _attempt(self, key: str) -> Observation | Retryable:
         try:
