@@ -52,6 +52,7 @@ class Nursery:
                     self._ready = True
                 elif words[0] == b"born":
                     self._born.append(int(words[1]))
+                    self._ended.pop(self._born[-1], None)  # process ids come back
                 else:
                     self._ended[int(words[0])] = int(words[1])
                 self._news.notify_all()
