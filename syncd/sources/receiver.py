@@ -38,6 +38,9 @@ _LINGER_S = 2.0
 """So long whoever still sends what was refused may do so: time for the answer to arrive before the connection ends."""
 
 
+ShortWay = Callable[[web.Request], tuple[str, Handler | None]]
+
+
 async def _as_it_is(_: str, handler: Handler, request: web.Request) -> web.StreamResponse:
     return await handler(request)
 
@@ -116,13 +119,13 @@ class Receiver:
 
         Metrics are not among them, unless `add_metrics` is. Raises OSError when the address cannot be bound.
         """
-        async with self._serving(host, port, self._add_senders, *others, self._add_health) as bound:
+        async with self._serving(host, port, self._short_way, self._add_senders, *others, self._add_health) as bound:
             yield bound
 
     @asynccontextmanager
     async def listen_aside(self, host: str, port: int) -> "AsyncIterator[int]":
         """As `listen`, but health and metrics only: for those who watch, at an address that senders need not reach."""
-        async with self._serving(host, port, self._add_health, self.add_metrics) as bound:
+        async with self._serving(host, port, _no_short_way, self._add_health, self.add_metrics) as bound:
             yield bound
 
     def _add_senders(self, router: web.UrlDispatcher) -> None:
@@ -141,7 +144,7 @@ class Receiver:
 
     @asynccontextmanager
     async def _serving(
-        self, host: str, port: int, *routes: Callable[[web.UrlDispatcher], None]
+        self, host: str, port: int, short_way: ShortWay, *routes: Callable[[web.UrlDispatcher], None]
     ) -> "AsyncIterator[int]":
         app = web.Application()
         for add_routes in routes:
@@ -151,7 +154,7 @@ class Receiver:
         patience = self._limits.header_timeout
         runner = Runner(
             app,
-            first=self._answer,
+            first=partial(self._answer, short_way),
             refused=partial(self._probes.count, "none"),
             access_log=None,
             keepalive_timeout=patience,
@@ -167,10 +170,10 @@ class Receiver:
         finally:
             await runner.cleanup()
 
-    async def _answer(self, application: Handler, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, short_way: ShortWay, application: Handler, request: web.Request) -> web.StreamResponse:
         """Count every answer and turn trouble into a plain one: no stack trace, no echo of the input."""
         started = time.perf_counter()
-        route, handler = self._short_way(request)
+        route, handler = short_way(request)
         try:
             response = await (self._probes.around(route, handler, request) if handler else application(request))
         except web.HTTPException as refused:
@@ -184,9 +187,10 @@ class Receiver:
     def _short_way(self, request: web.Request) -> tuple[str, Handler | None]:
         """The route that events take, past the application's: its name, and what answers. Nothing for all else."""
         if request.method == hdrs.METH_POST and hdrs.EXPECT not in request.headers:
-            if request.path in self._pushes:
+            path = request.rel_url.raw_path  # as it was written: what only comes to be a route is none
+            if path in self._pushes:
                 return "events", self._event
-            if request.path in self._inboxes:
+            if path in self._inboxes:
                 return "webhook", self._webhook
         return "", None
 
@@ -229,6 +233,10 @@ class Receiver:
     async def _metrics(self, _: web.Request) -> web.Response:
         page, content_type = self._probes.metrics()
         return web.Response(body=page, headers={hdrs.CONTENT_TYPE: content_type})
+
+
+def _no_short_way(_: web.Request) -> tuple[str, Handler | None]:
+    return "", None
 
 
 async def _openapi(_: web.Request) -> web.Response:

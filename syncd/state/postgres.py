@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -21,7 +20,7 @@ from syncd.state import postgres_engine
 from syncd.state.postgres_errors import Interrupted, failures_named, is_orderly
 from syncd.state.postgres_place import Place
 from syncd.state.server_clock import ServerClock
-from syncd.state.writer import Then, Writer
+from syncd.state.writer import Writer
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -80,16 +79,16 @@ class PostgresDatabase:
         if self._closed:
             work.close()
             raise RuntimeError("the state store is closed")
+        return await asyncio.shield(self._job(work))
+
+    def _job(self, work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
         job = asyncio.create_task(work)
         self._under_way.add(job)
         job.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(job)
+        return job
 
-    def _commit_group(self, work: Callable[[Connection], Any], then: Then) -> None:
-        job = asyncio.create_task(self._commit(work))
-        self._under_way.add(job)
-        job.add_done_callback(self._under_way.discard)
-        job.add_done_callback(partial(_tell, then))
+    def _commit_group(self, work: Callable[[Connection], _Result]) -> asyncio.Task[_Result]:
+        return self._job(self._commit(work))
 
     async def _commit(self, work: Callable[[Connection], _Result]) -> _Result:
         return await self._again(lambda: self._writing(work))
@@ -111,16 +110,6 @@ class PostgresDatabase:
             if self._clock.is_stale():
                 await self._clock.set_by(driver)
             return await _transaction(connection, driver, work, self._name)
-
-
-def _tell(then: Then, job: asyncio.Task[Any]) -> None:
-    """How a task ended; one that was cancelled may have done all or nothing."""
-    if job.cancelled():
-        then(None, asyncio.CancelledError())
-    elif error := job.exception():
-        then(None, error)
-    else:
-        then(job.result(), None)
 
 
 async def open_server(place: Place, prepare: Callable[[Connection], None], clock: ServerClock) -> PostgresDatabase:

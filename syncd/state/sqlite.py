@@ -8,11 +8,9 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic_core import PydanticSerializationError
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -22,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from syncd.domain.errors import ConfigError, Problem, Rejected, Retryable
 from syncd.state import lock
-from syncd.state.writer import Then, Writer
+from syncd.state.writer import Writer
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -50,9 +48,7 @@ class SqliteDatabase:
         self._connection = connection
         self._life = life
         self._readers = life.enter_context(ThreadPoolExecutor(_READERS, thread_name_prefix="state-reader"))
-        self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = Thread(target=_work, args=(self._asked,), name="state-writer", daemon=True)
-        self._thread.start()
+        self._thread = life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="state-writer"))
         self._writer = Writer(self._commit)
 
     async def read(self, work: Callable[[Connection], _Result]) -> _Result:
@@ -72,37 +68,19 @@ class SqliteDatabase:
         """See `Database.extend`."""
         await self._writer.extend(work, items)
 
-    def _commit(self, work: Callable[[Connection], Any], then: Then) -> None:
+    def _commit(self, work: Callable[[Connection], _Result]) -> asyncio.Future[_Result]:
         """A transaction in one go in the writer's thread: a thread change for each statement would cost more."""
-        loop = asyncio.get_running_loop()
 
-        def committing() -> None:
-            result, failure = None, None
-            try:
-                with failures_named(self._path), self._connection.begin():
-                    result = work(self._connection)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for it
-                failure = error
-            loop.call_soon_threadsafe(then, result, failure)
+        def committing() -> _Result:
+            with failures_named(self._path), self._connection.begin():
+                return work(self._connection)
 
-        self._asked.put(committing)
+        return asyncio.get_running_loop().run_in_executor(self._thread, committing)
 
     async def close(self) -> None:
         """See `Database.close`."""
         await self._writer.close()
-        self._asked.put(None)
-        await asyncio.to_thread(self._end)
-
-    def _end(self) -> None:
-        self._thread.join()
-        self._life.close()
-
-
-def _work(asked: "SimpleQueue[Callable[[], None] | None]") -> None:
-    """The writer's thread. It has no pool around it, whose own work is a good part of a lone write's time."""
-    while work := asked.get():
-        with suppress(RuntimeError):  # the event loop is gone, and whoever waited
-            work()
+        await asyncio.to_thread(self._life.close)
 
 
 async def open_file(path: Path, prepare: Callable[[Connection], None], *, exclusive: bool) -> SqliteDatabase:

@@ -19,17 +19,13 @@ from syncd.domain.errors import ConfigError, Retryable
 _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
 _Works = Callable[[Connection, Sequence[_Item]], None]
-Then = Callable[[Any, BaseException | None], None]
 _GROUP = 512  # operations of one commit
 
 
 class Commit(Protocol):
-    """How a transaction runs: what `work` returns goes to `then` once that is durable, or else why it failed.
+    """How a transaction runs: what `work` returns, once that is durable."""
 
-    `then` is called in the event loop, not before this returned.
-    """
-
-    def __call__(self, work: Callable[[Connection], Any], then: "Then") -> None:
+    def __call__(self, work: Callable[[Connection], Any]) -> asyncio.Future[Any]:
         """Run `work` in a transaction."""
         ...
 
@@ -86,7 +82,7 @@ class Writer:
     def _next(self) -> None:
         group = self._group()
         if group:
-            self._commit(partial(_run_group, group=group), partial(self._answer, group))
+            self._commit(partial(_run_group, group=group)).add_done_callback(partial(self._answer, group))
         else:
             self._busy = False
             self._idle.set()
@@ -101,10 +97,11 @@ class Writer:
                 group.append(write)
         return group or (self._group() if self._queue else [])
 
-    def _answer(self, group: list[_Write], results: list[Any], error: BaseException | None) -> None:
+    def _answer(self, group: list[_Write], commit: asyncio.Future[Any]) -> None:
         """Answer every operation of the group. If one raised, each is tried alone, so that only the guilty fails."""
+        error = asyncio.CancelledError() if commit.cancelled() else commit.exception()
         if error is None:
-            _succeed(group, results)
+            _succeed(group, commit.result())
         elif len(group) > 1 and not isinstance(error, (Retryable, ConfigError)):
             self._alone.extend(group)
         else:  # the database's own failure: alone they would fare no better
