@@ -129,6 +129,7 @@ def test_what_there_is_once_is_made_once_by_three_that_start_together(cluster: C
     cluster.start(*cluster.ports)
     # two of one title would have ended the daemons
     project = until("the project", lambda: site.person.project(site.title))
+    assert project
     projects = site.person._call("GET", "/api/projects/", params={"title": site.title, "page_size": 100})["results"]
     assert len(projects) == 1
     until("the webhook", lambda: len(webhooks(site, project["id"])) == 1)
